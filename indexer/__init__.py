@@ -1,0 +1,1 @@
+"""Keeps galleries of pictures and makes them searchable."""
