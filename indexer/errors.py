@@ -1,0 +1,85 @@
+"""Everything `indexer` raises on purpose. The message says what, where, got and expected."""
+
+from __future__ import annotations
+
+
+class IndexerError(Exception):
+    """Root of this package's errors; str() is one sentence for people."""
+
+
+class GalleryNotFound(IndexerError):
+    """No gallery has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no gallery named {name!r}")
+        self.name = name
+
+
+class GalleryExists(IndexerError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a gallery named {name!r} exists already")
+        self.name = name
+
+
+class InvalidGalleryName(IndexerError, ValueError):
+    """Not a slug."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"gallery name {name[:80]!r}: expected 1 to 64 of a-z, 0-9, '-' and '_', "
+            "starting with a letter or a digit"
+        )
+        self.name = name
+
+
+class ImageNotFound(IndexerError):
+    """No image has this id."""
+
+    def __init__(self, image_id: int) -> None:
+        super().__init__(f"there is no image {image_id}")
+        self.image_id = image_id
+
+
+class BadPicture(IndexerError, ValueError):
+    """This file can't be used, and trying again won't help.
+
+    code: one of empty_file, file_too_large, not_a_picture, truncated_picture, picture_too_small,
+    picture_too_large, box_outside_picture, box_too_small, undecodable_picture.
+    field: "box" where the box is at fault.
+    """
+
+    def __init__(self, code: str, detail: str, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+
+
+class ObjectMissing(IndexerError):
+    """Storage answers, but holds no bytes under this hash."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(f"storage holds no picture with SHA-256 {sha256}")
+        self.sha256 = sha256
+
+
+class StorageFull(IndexerError):
+    """No space left, in storage or in the database. Nothing half-written is visible."""
+
+
+class StorageUnavailable(IndexerError):
+    """Storage can't be read or written: read-only, no permission, gone, unreachable."""
+
+
+class DatabaseUnavailable(IndexerError):
+    """The database can't be reached, or is locked for too long."""
+
+
+class SchemaMismatch(IndexerError):
+    """The database's schema is not the one this program knows."""
+
+
+class SnapshotInvalid(IndexerError):
+    """An index snapshot is damaged, or not of this model or database. It is never used."""

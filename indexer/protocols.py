@@ -1,0 +1,81 @@
+"""The seams: who makes vectors, and who finds them. numpy in, numpy out.
+
+Shapes: B batch, N vectors held, K hits, D embedding, H, W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ImageEncoder(Protocol):
+    """Makes unit vectors of pictures. `fingerprint` names the model exactly."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height_px, width_px) of the pictures it takes."""
+        ...
+
+    def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Unit vectors (B, D) of RGB pictures, uint8 in 0..255."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Makes unit vectors of sentences, in the same space as the pictures'."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (B, D)."""
+        ...
+
+    def is_truncated(self, text: str) -> bool:
+        """Whether the text has more tokens than the model reads."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """One gallery's vectors under one model. Its positions move when rows are removed.
+
+    Not safe to change while it is searched: the caller keeps them apart.
+    """
+
+    @property
+    def ids_N(self) -> NDArray[np.int64]:
+        """The image id at each position; a view that the next change invalidates."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def add(self, ids_N: NDArray[np.int64], vectors_ND: NDArray[np.float16]) -> None:
+        """Append vectors whose ids are not in it yet."""
+        ...
+
+    def remove(self, positions_R: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Drop these distinct positions; the last rows move into the holes.
+
+        Returns (holes_M, sources_M): whatever is kept in the order of `ids_N` follows by
+        `column[holes_M] = column[sources_M]` and dropping its last R rows.
+        """
+        ...
+
+    def search(
+        self, query_D: NDArray[np.float32], k: int, allowed_N: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The min(k, allowed) best ids and scores; best first, equal scores by id.
+
+        allowed_N: in the order of `ids_N`; None admits all.
+        """
+        ...

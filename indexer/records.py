@@ -1,0 +1,163 @@
+"""What crosses module borders: plain, frozen values. No behaviour beyond checks and formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+State = Literal["pending", "searchable", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the upright picture, that is after its EXIF orientation."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMetadata:
+    """What an uploader may say of a picture. captured_at: aware; None where unknown."""
+
+    camera: str | None = None
+    captured_at: datetime | None = None
+    box: Box | None = None
+    tags: tuple[str, ...] = ()
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Pictures of one gallery by state."""
+
+    pending: int = 0
+    searchable: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """A named set of pictures that is searched as one. name: a slug, see catalogue.SLUG."""
+
+    id: int
+    name: str
+    created_at: datetime
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture (or one box of it) in one gallery.
+
+    width_px, height_px: the whole upright picture, not its box. reason: why it failed, a
+    sentence for people; None unless state is "failed". Times are aware, UTC.
+    """
+
+    id: int
+    gallery: str
+    sha256: str
+    file_name: str
+    content_type: str
+    size_bytes: int
+    width_px: int
+    height_px: int
+    camera: str | None
+    captured_at: datetime | None
+    box: Box | None
+    tags: tuple[str, ...]
+    external_id: str | None
+    state: State
+    reason: str | None
+    created_at: datetime
+    embedded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which pictures may be hits. Empty fields admit all; a set field excludes the unknown.
+
+    cameras: any of these. after: inclusive, before: exclusive, both aware. tags: all of these.
+    """
+
+    cameras: frozenset[str] = field(default_factory=frozenset)
+    after: datetime | None = None
+    before: datetime | None = None
+    tags: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result. score: cosine of the query and the picture's vector, in [-1, 1]."""
+
+    image_id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """What is accepted as a picture. max_decoded_bytes: the peak while decoding one picture."""
+
+    max_file_bytes: int = 32 * 2**20
+    min_side_px: int = 16
+    max_decoded_bytes: int = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHeader:
+    """What a file's first bytes say. width_px, height_px: after EXIF orientation."""
+
+    format: Literal["JPEG", "PNG", "WEBP"]
+    content_type: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The picture's bytes and row are durable; it will be embedded."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same bytes with the same box are in this gallery already, as this row."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was kept of this file. code: see errors.BadPicture. field: "box" or None."""
+
+    code: str
+    detail: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """generation: the last change applied. indexed: vectors held, all galleries together.
+
+    in_step: everything committed at the last look is applied. error: why the last look failed.
+    """
+
+    generation: int
+    indexed: int
+    in_step: bool
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """healthy: its loop turned lately and nothing it needs is broken. error: what is broken."""
+
+    healthy: bool
+    error: str | None

@@ -1,0 +1,143 @@
+"""The schema. Every query on it is in catalogue.py, work_queue.py and change_log.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+_Decorator = TypeDecorator[datetime]
+
+# SQLite gives only INTEGER PRIMARY KEY columns an automatic value; both are 64 bits there.
+_Id = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(_Decorator):
+    """An aware datetime, kept as UTC on every database; SQLite forgets zones by itself."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"datetime {value.isoformat()} has no zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+galleries = Table(
+    "galleries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("created_at", UtcDateTime(), nullable=False),
+    sqlite_autoincrement=True,  # ids are never reused: an index may still know the old one
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("gallery_id", _Id, ForeignKey("galleries.id"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    # The box as text, "" for none: the same bytes with another box are another picture.
+    Column("crop", String(64), nullable=False),
+    Column("file_name", Text, nullable=False),
+    Column("content_type", String(32), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("camera", Text),
+    Column("captured_at", UtcDateTime()),
+    Column("tags", JSON, nullable=False),
+    Column("external_id", Text),
+    Column("state", String(10), nullable=False),
+    Column("reason", Text),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("embedded_at", UtcDateTime()),
+    # Work: a pending row may be claimed from claimable_at on. A claim moves that to the end of
+    # its lease and sets the fencing token; only the holder of the token may finish the row.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claimable_at", UtcDateTime(), nullable=False),
+    Column("lease_token", String(32)),
+    UniqueConstraint("gallery_id", "sha256", "crop"),
+    CheckConstraint("state IN ('pending', 'searchable', 'failed')", name="state"),
+    Index("ix_images_gallery_id_state_id", "gallery_id", "state", "id"),
+    Index("ix_images_gallery_id_camera", "gallery_id", "camera"),
+    Index("ix_images_sha256", "sha256"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_images_pending",
+    images.c.id,
+    postgresql_where=text("state = 'pending'"),
+    sqlite_where=text("state = 'pending'"),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("image_id", _Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("model", String(128), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # little-endian float16, D values
+)
+
+# No foreign keys: a change outlives what it is about. seq has no gaps and becomes visible in
+# order, see change_log.append. image_id is None where a whole gallery went.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("gallery_id", BigInteger, nullable=False),
+    Column("image_id", BigInteger),
+    Column("model", String(128)),
+    Column("op", String(8), nullable=False),
+    Column("committed_at", UtcDateTime(), nullable=False),
+    CheckConstraint("op IN ('add', 'remove', 'drop')", name="op"),
+)
+
+# Hashes whose bytes may have lost their last row, or never got one. Not before sweep_at, see
+# deletion.sweep.
+orphans = Table(
+    "orphans",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("sweep_at", UtcDateTime(), nullable=False),
+)
