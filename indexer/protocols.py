@@ -53,7 +53,7 @@ class VectorIndex(Protocol):
     """
 
     @property
-    def ids_N(self) -> NDArray[np.int64]:
+    def ids(self) -> NDArray[np.int64]:
         """The image id at each position; a view that the next change invalidates."""
         ...
 
@@ -66,7 +66,7 @@ class VectorIndex(Protocol):
     def remove(self, positions_R: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Drop these distinct positions; the last rows move into the holes.
 
-        Returns (holes_M, sources_M): whatever is kept in the order of `ids_N` follows by
+        Returns (holes_M, sources_M): whatever is kept in the order of `ids` follows by
         `column[holes_M] = column[sources_M]` and dropping its last R rows.
         """
         ...
@@ -76,6 +76,6 @@ class VectorIndex(Protocol):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The min(k, allowed) best ids and scores; best first, equal scores by id.
 
-        allowed_N: in the order of `ids_N`; None admits all.
+        allowed_N: in the order of `ids`; None admits all.
         """
         ...

@@ -21,6 +21,11 @@ class Box:
     def __str__(self) -> str:
         return f"{self.x},{self.y},{self.width},{self.height}"
 
+    @classmethod
+    def parse(cls, crop: str) -> Box | None:
+        """The inverse of str(); None for ""."""
+        return cls(*map(int, crop.split(","))) if crop else None
+
 
 @dataclass(frozen=True, slots=True)
 class ImageMetadata:

@@ -1,0 +1,190 @@
+"""Galleries and their pictures in the database.
+
+What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, and the
+order of changes in change_log.py; a Catalogue has one of each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from indexer.change_log import ChangeLog
+from indexer.database import Database
+from indexer.errors import GalleryExists, GalleryNotFound, ImageNotFound, InvalidGalleryName
+from indexer.holdings import Holdings
+from indexer.records import Box, Counts, Gallery, Image, State
+from indexer.tables import embeddings, galleries, images
+from indexer.work_queue import WorkQueue
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Catalogue:
+    """Every query on galleries and images. Safe to share between threads.
+
+    All methods raise DatabaseUnavailable when the database can't be reached.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        """Opens nothing yet; the schema must be there, see migrate.upgrade."""
+        self.database = Database(database_url)
+        self.queue = WorkQueue(self.database)
+        self.holdings = Holdings(self.database)
+        self.changes = ChangeLog(self.database)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self.database.close()
+
+    def ping(self) -> None:
+        """Raises DatabaseUnavailable unless the database answers."""
+        with self.database.read() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def create_gallery(self, name: str) -> Gallery:
+        """Raises InvalidGalleryName, GalleryExists."""
+        if not SLUG.fullmatch(name):
+            raise InvalidGalleryName(name)
+        now = datetime.now(UTC)
+        try:
+            with self.database.write() as connection:
+                statement = insert(galleries).values(name=name, created_at=now)
+                new_id = connection.execute(statement.returning(galleries.c.id)).scalar_one()
+        except IntegrityError as error:
+            raise GalleryExists(name) from error
+        return Gallery(id=new_id, name=name, created_at=now, counts=Counts())
+
+    def galleries(self) -> list[Gallery]:
+        """All galleries, by name."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(galleries).order_by(galleries.c.name)).all()
+            counts = _count_states(connection, None)
+        return [_gallery(row, counts) for row in rows]
+
+    def gallery(self, name: str) -> Gallery:
+        """Raises GalleryNotFound."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                select(galleries).where(galleries.c.name == name)
+            ).one_or_none()
+            if row is None:
+                raise GalleryNotFound(name)
+            return _gallery(row, _count_states(connection, row.id))
+
+    def gallery_id(self, name: str) -> int:
+        """Raises GalleryNotFound. Cheap: counts nothing."""
+        with self.database.read() as connection:
+            return _find_gallery(connection, name)
+
+    def cameras(self, gallery: str) -> list[str]:
+        """The cameras named in this gallery, sorted. Raises GalleryNotFound."""
+        with self.database.read() as connection:
+            mine = images.c.gallery_id == _find_gallery(connection, gallery)
+            statement = select(images.c.camera).distinct().where(mine, images.c.camera.isnot(None))
+            return sorted(connection.scalars(statement))
+
+    def tags(self, gallery: str) -> list[str]:
+        """The tags used in this gallery, sorted. Raises GalleryNotFound."""
+        with self.database.read() as connection:
+            mine = images.c.gallery_id == _find_gallery(connection, gallery)
+            each = func.json_array_elements_text if self.database.is_postgresql else func.json_each
+            tag = each(images.c.tags).table_valued("value")
+            statement = select(tag.c.value).select_from(images).join(tag, text("true"))
+            return sorted(connection.scalars(statement.where(mine).distinct()))
+
+    def image(self, image_id: int) -> Image:
+        """Raises ImageNotFound."""
+        found = self.images([image_id])
+        if image_id not in found:
+            raise ImageNotFound(image_id)
+        return found[image_id]
+
+    def images(self, ids: Iterable[int]) -> dict[int, Image]:
+        """Those of these images that there are, by id."""
+        wanted = [image_id for image_id in ids if 0 < image_id < 2**63]
+        with self.database.read() as connection:
+            rows = connection.execute(_select_images().where(images.c.id.in_(wanted)))
+            return {row.id: _image(row) for row in rows}
+
+    def list_images(
+        self, gallery: str, state: State | None = None, after_id: int = 0, limit: int = 100
+    ) -> list[Image]:
+        """At most `limit` images with larger ids than `after_id`, by id. Raises GalleryNotFound."""
+        with self.database.read() as connection:
+            mine = images.c.gallery_id == _find_gallery(connection, gallery)
+            statement = _select_images().where(mine, images.c.id > after_id)
+            if state is not None:
+                statement = statement.where(images.c.state == state)
+            rows = connection.execute(statement.order_by(images.c.id).limit(limit))
+            return [_image(row) for row in rows]
+
+    def vector(self, image_id: int, model: str) -> NDArray[np.float32] | None:
+        """The unit vector (D,) of an image; None until this model embedded it.
+
+        Raises ImageNotFound.
+        """
+        mine = (embeddings.c.image_id == image_id) & (embeddings.c.model == model)
+        with self.database.read() as connection:
+            stored = connection.scalar(select(embeddings.c.vector).where(mine))
+        if stored is None:
+            self.image(image_id)
+            return None
+        vector_D = np.frombuffer(stored, dtype="<f2").astype(np.float32)
+        return np.asarray(vector_D / np.linalg.norm(vector_D), dtype=np.float32)
+
+
+def _select_images() -> Select[Any]:
+    return select(images, galleries.c.name.label("gallery")).join(galleries)
+
+
+def _image(row: Row[Any]) -> Image:
+    return Image(
+        id=row.id,
+        gallery=row.gallery,
+        sha256=row.sha256,
+        file_name=row.file_name,
+        content_type=row.content_type,
+        size_bytes=row.size_bytes,
+        width_px=row.width_px,
+        height_px=row.height_px,
+        camera=row.camera,
+        captured_at=row.captured_at,
+        box=Box.parse(row.crop),
+        tags=tuple(row.tags),
+        external_id=row.external_id,
+        state=row.state,
+        reason=row.reason,
+        created_at=row.created_at,
+        embedded_at=row.embedded_at,
+    )
+
+
+def _count_states(connection: Connection, gallery_id: int | None) -> dict[int, Counts]:
+    statement = select(images.c.gallery_id, images.c.state, func.count()).group_by(
+        images.c.gallery_id, images.c.state
+    )
+    if gallery_id is not None:
+        statement = statement.where(images.c.gallery_id == gallery_id)
+    by_gallery: dict[int, dict[str, int]] = {}
+    for found_id, state, number in connection.execute(statement):
+        by_gallery.setdefault(found_id, {})[state] = number
+    return {found_id: Counts(**numbers) for found_id, numbers in by_gallery.items()}
+
+
+def _gallery(row: Row[Any], counts: dict[int, Counts]) -> Gallery:
+    return Gallery(row.id, row.name, row.created_at, counts.get(row.id, Counts()))
+
+
+def _find_gallery(connection: Connection, name: str) -> int:
+    found = connection.scalar(select(galleries.c.id).where(galleries.c.name == name))
+    if found is None:
+        raise GalleryNotFound(name)
+    return int(found)

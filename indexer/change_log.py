@@ -1,0 +1,168 @@
+"""The order in which vectors came and went, and what an index needs to follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
+
+from indexer.database import CHANGES_LOCK, Database
+from indexer.tables import changes, embeddings, images
+
+Op = Literal["add", "remove", "drop"]
+_BUILD_ROWS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """seq: its number, without gaps. image_id: None when the whole gallery is dropped."""
+
+    seq: int
+    gallery_id: int
+    image_id: int | None
+    op: Op
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """One vector with what filters need. vector_D: float16, unit."""
+
+    image_id: int
+    gallery_id: int
+    camera: str | None
+    captured_at: datetime | None
+    tags: tuple[str, ...]
+    vector_D: NDArray[np.float16]
+
+
+def append(
+    database: Database,
+    connection: Connection,
+    records: Sequence[tuple[int, int | None, Op, str | None]],
+) -> None:
+    """Number and write (gallery_id, image_id, op, model) records; call it last before commit.
+
+    The lock is held until the commit, so numbers become visible in order: a follower that has
+    seen n has seen everything before n. A plain sequence does not promise that.
+    """
+    if not records:
+        return
+    database.lock(connection, CHANGES_LOCK)
+    last = connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
+    now = database.now(connection)
+    connection.execute(
+        insert(changes),
+        [
+            {
+                "seq": last + step,
+                "gallery_id": gallery_id,
+                "image_id": image_id,
+                "op": op,
+                "model": model,
+                "committed_at": now,
+            }
+            for step, (gallery_id, image_id, op, model) in enumerate(records, start=1)
+        ],
+    )
+
+
+class ChangeLog:
+    """Reads for followers: pages of changes, or everything at one moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def last(self) -> int:
+        """The newest number; 0 where nothing has happened."""
+        with self._database.read() as connection:
+            return int(
+                connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
+            )
+
+    def page(
+        self, model: str, from_seq: int, limit: int
+    ) -> tuple[list[Change], dict[int, IndexRow]]:
+        """Changes numbered `from_seq` and up, and this model's rows of the "add"s among them.
+
+        An added row that has gone since is not in the dict: its removal has a later number.
+        """
+        window = (
+            select(changes).where(changes.c.seq >= from_seq).order_by(changes.c.seq).limit(limit)
+        )
+        with self._database.read() as connection:
+            found = [_change(row) for row in connection.execute(window)]
+            added = [change.image_id for change in found if change.op == "add"]
+            rows = connection.execute(_rows(model).where(images.c.id.in_(added))) if added else ()
+            return found, {row.id: _index_row(row) for row in rows}
+
+    @contextmanager
+    def everything(self, model: str) -> Iterator[tuple[Change | None, Iterator[list[IndexRow]]]]:
+        """All rows of `model` at one moment: the last change by then, and the rows in lists.
+
+        The lists hold one gallery's rows each, galleries one after the other, ids ascending.
+        """
+        newest = select(changes).order_by(changes.c.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            first = connection.execute(newest).one_or_none()
+            ordered = _rows(model).order_by(images.c.gallery_id, images.c.id)
+            result = connection.execute(ordered, execution_options={"yield_per": _BUILD_ROWS})
+            parts = (
+                part
+                for rows in result.partitions()
+                for part in _split_by_gallery([_index_row(row) for row in rows])
+            )
+            yield None if first is None else _change(first), parts
+
+    def prune(self, keep: int) -> int:
+        """Forget all but the newest `keep` (at least 1) changes; returns how many went.
+
+        A follower that had not read them notices and builds itself anew from the rows.
+        """
+        with self._database.write() as connection:
+            newest = select(func.max(changes.c.seq)).scalar_subquery()
+            return connection.execute(
+                delete(changes).where(changes.c.seq <= newest - max(keep, 1))
+            ).rowcount
+
+
+def _rows(model: str) -> Select[Any]:
+    columns = (
+        images.c.id,
+        images.c.gallery_id,
+        images.c.camera,
+        images.c.captured_at,
+        images.c.tags,
+        embeddings.c.vector,
+    )
+    mine = and_(embeddings.c.image_id == images.c.id, embeddings.c.model == model)
+    return select(*columns).join(embeddings, mine)
+
+
+def _index_row(row: Row[Any]) -> IndexRow:
+    return IndexRow(
+        image_id=row.id,
+        gallery_id=row.gallery_id,
+        camera=row.camera,
+        captured_at=row.captured_at,
+        tags=tuple(row.tags),
+        vector_D=np.frombuffer(row.vector, dtype="<f2"),
+    )
+
+
+def _change(row: Row[Any]) -> Change:
+    return Change(row.seq, row.gallery_id, row.image_id, row.op, row.committed_at)
+
+
+def _split_by_gallery(rows: list[IndexRow]) -> Iterator[list[IndexRow]]:
+    start = 0
+    for end in range(1, len(rows) + 1):
+        if end == len(rows) or rows[end].gallery_id != rows[start].gallery_id:
+            yield rows[start:end]
+            start = end

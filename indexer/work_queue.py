@@ -1,0 +1,199 @@
+"""Pending rows as work: claimed under a lease, finished only by who holds its fencing token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Update,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
+
+from indexer import change_log
+from indexer.database import Database
+from indexer.records import Box
+from indexer.tables import embeddings, galleries, images
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row to embed. attempts: how often it has been claimed, this time included."""
+
+    image_id: int
+    gallery_id: int
+    sha256: str
+    box: Box | None
+    attempts: int
+    token: str
+
+
+class WorkQueue:
+    """Claims and finishes pending rows. Safe for any number of workers on any hosts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, limit: int, lease_s: float) -> list[Claim]:
+        """The oldest rows that nobody works on, at most `limit`, ours for `lease_s`.
+
+        A row that was claimed before and not finished comes alone: if it brings its worker
+        down, its neighbours must not be counted as failing with it.
+        """
+        token = secrets.token_hex(16)
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            free = [images.c.state == "pending", images.c.claimable_at <= now]
+            candidates = connection.execute(
+                select(images.c.id, images.c.attempts)
+                .where(*free)
+                .order_by(images.c.id)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            ).all()
+            ids = _fresh_or_one(candidates)
+            if not ids:
+                return []
+            taken = connection.execute(
+                update(images)
+                .where(images.c.id.in_(ids))
+                .values(
+                    attempts=images.c.attempts + 1,
+                    claimable_at=now + timedelta(seconds=lease_s),
+                    lease_token=token,
+                )
+                .returning(*_CLAIMED)
+            )
+            return sorted((_claim(row) for row in taken), key=lambda claim: claim.image_id)
+
+    def finish(self, claims: Sequence[Claim], vectors_ND: NDArray[np.float32], model: str) -> int:
+        """Store vectors, make rows searchable and record the changes, in one transaction.
+
+        vectors_ND: unit, in the order of `claims`. Rows whose lease went to another worker, or
+        that were deleted, are left alone. Returns how many were written.
+        """
+        with self._database.write() as connection:
+            held = self._lock_held(connection, claims)
+            kept = [
+                {
+                    "image_id": claim.image_id,
+                    "model": model,
+                    "vector": vector_D.astype("<f2").tobytes(),
+                }
+                for claim, vector_D in zip(claims, vectors_ND, strict=True)
+                if claim.image_id in held
+            ]
+            if not kept:
+                return 0
+            again = embeddings.c.image_id.in_(held), embeddings.c.model == model
+            connection.execute(delete(embeddings).where(*again))
+            connection.execute(insert(embeddings), kept)
+            now = self._database.now(connection)
+            connection.execute(
+                _released(held).values(state="searchable", reason=None, embedded_at=now)
+            )
+            change_log.append(
+                self._database,
+                connection,
+                [(gallery_id, image_id, "add", model) for image_id, gallery_id in held.items()],
+            )
+            return len(kept)
+
+    def fail(self, claim: Claim, reason: str) -> bool:
+        """End a row as failed. reason: a sentence for people. False if it isn't ours any more."""
+        with self._database.write() as connection:
+            held = self._lock_held(connection, [claim])
+            connection.execute(_released(held).values(state="failed", reason=reason))
+            return bool(held)
+
+    def release(self, claims: Sequence[Claim], delay_s: float, count_attempt: bool) -> None:
+        """Give rows back, to be claimed after `delay_s`; `count_attempt` False forgets this one."""
+        with self._database.write() as connection:
+            held = self._lock_held(connection, claims)
+            due = self._database.now(connection) + timedelta(seconds=delay_s)
+            refund = 0 if count_attempt else 1
+            connection.execute(
+                _released(held).values(attempts=images.c.attempts - refund, claimable_at=due)
+            )
+
+    def enqueue_missing(self, model: str) -> int:
+        """Make searchable rows that `model` has not embedded pending again; how many there were.
+
+        Vectors of other models stay, and stay searchable under those.
+        """
+        mine = exists().where(embeddings.c.image_id == images.c.id, embeddings.c.model == model)
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            stale = connection.execute(
+                update(images)
+                .where(images.c.state == "searchable", ~mine)
+                .values(state="pending", attempts=0, claimable_at=now, lease_token=None)
+            )
+            return _count(stale)
+
+    def _lock_held(self, connection: Connection, claims: Collection[Claim]) -> dict[int, int]:
+        """Those of `claims` that are still ours, locked until commit: image id to gallery id."""
+        # Galleries first: a gallery's removal locks in this order too, so neither deadlocks.
+        gallery_ids = {claim.gallery_id for claim in claims}
+        connection.execute(
+            select(galleries.c.id)
+            .where(galleries.c.id.in_(gallery_ids))
+            .order_by(galleries.c.id)
+            .with_for_update(read=True, key_share=True)
+        ).all()
+        rows = connection.execute(
+            select(images.c.id, images.c.gallery_id)
+            .where(
+                images.c.id.in_([claim.image_id for claim in claims]),
+                images.c.lease_token.in_({claim.token for claim in claims}),
+                images.c.state == "pending",
+            )
+            .order_by(images.c.id)
+            .with_for_update()
+        )
+        return {row.id: row.gallery_id for row in rows}
+
+
+_CLAIMED = (
+    images.c.id,
+    images.c.gallery_id,
+    images.c.sha256,
+    images.c.crop,
+    images.c.attempts,
+    images.c.lease_token,
+)
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(
+        row.id, row.gallery_id, row.sha256, Box.parse(row.crop), row.attempts, row.lease_token
+    )
+
+
+def _fresh_or_one(candidates: Sequence[Any]) -> list[int]:
+    """Candidates never claimed before, up to the first that was; that one alone if it leads."""
+    ids: list[int] = []
+    for row in candidates:
+        if row.attempts > 0:
+            return ids or [row.id]
+        ids.append(row.id)
+    return ids
+
+
+def _released(held: Mapping[int, int]) -> Update:
+    return update(images).where(images.c.id.in_(held)).values(lease_token=None)
+
+
+def _count(result: CursorResult[Any]) -> int:
+    return int(result.rowcount)
