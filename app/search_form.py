@@ -1,0 +1,167 @@
+"""The search page's address: what it asks for, what is wrong with it, and addresses near it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlencode
+
+from pydantic import ValidationError
+
+from app.schemas import MAX_ID, MAX_LIMIT, MAX_TEXT_CHARS, SearchFilters, SearchRequest
+
+PAGE_SIZE = 48
+
+
+@dataclass(frozen=True)
+class SearchForm:
+    """The fields as they were given. after, before: UTC, as `2026-05-01T14:30`. like: an image id;
+    a text takes its place. problems: a sentence for each field that can't be used."""
+
+    gallery: str
+    text: str = ""
+    like: int | None = None
+    cameras: tuple[str, ...] = ()
+    after: str = ""
+    before: str = ""
+    limit: int = PAGE_SIZE
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, given: Mapping[str, Sequence[str]], gallery: str) -> SearchForm:
+        """The form that the query `given` (each field's values) fills in for `gallery`."""
+
+        def last(name: str) -> str:
+            return (given.get(name) or [""])[-1].strip()
+
+        form = cls(
+            gallery=gallery,
+            text=" ".join(last("text").split()),
+            like=_id_of(last("like")),
+            cameras=tuple(dict.fromkeys(filter(None, given.get("camera", [])))),
+            after=last("after"),
+            before=last("before"),
+            limit=_limit_of(last("limit")),
+        )
+        return replace(form, problems=form._find_problems())
+
+    @classmethod
+    def parse(cls, query: str) -> SearchForm | None:
+        """The form of a query string; None when it names no gallery."""
+        given = parse_qs(query, max_num_fields=2000)
+        return cls.read(given, given["gallery"][-1]) if "gallery" in given else None
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it asks for anything."""
+        return bool(self.text) or self.like is not None
+
+    @property
+    def num_filters(self) -> int:
+        """How many filters are set; each camera is one."""
+        return len(self.cameras) + bool(self.after) + bool(self.before)
+
+    @property
+    def query(self) -> str:
+        """Itself as a query string, without empty fields."""
+        given = [("gallery", self.gallery), ("text", self.text)]
+        if self.like is not None and not self.text:
+            given.append(("like", str(self.like)))
+        given += [("camera", camera) for camera in self.cameras]
+        given += [("after", self.after), ("before", self.before)]
+        if self.limit != PAGE_SIZE:
+            given.append(("limit", str(self.limit)))
+        return urlencode([(name, value) for name, value in given if value])
+
+    @property
+    def url(self) -> str:
+        return f"/?{self.query}"
+
+    def with_text(self, text: str) -> str:
+        """The address of the same search for another description."""
+        return replace(self, text=text, like=None, limit=PAGE_SIZE).url
+
+    def more_like(self, image_id: int) -> str:
+        """The address of the search for pictures like this one, under the same filters."""
+        return replace(self, text="", like=image_id, limit=PAGE_SIZE).url
+
+    def without(self, name: str, camera: str = "") -> str:
+        """The address without the filter `name`; of the cameras, only `camera` is taken out."""
+        if name == "cameras":
+            left = tuple(each for each in self.cameras if each != camera)
+            return replace(self, cameras=left, limit=PAGE_SIZE).url
+        emptied = {"after": replace(self, after=""), "before": replace(self, before="")}[name]
+        return replace(emptied, limit=PAGE_SIZE).url
+
+    @property
+    def unfiltered(self) -> str:
+        return replace(self, cameras=(), after="", before="", limit=PAGE_SIZE).url
+
+    @property
+    def longer(self) -> str | None:
+        """The address of this search with more results, at the first new one."""
+        if self.limit >= MAX_LIMIT:
+            return None
+        more = replace(self, limit=min(self.limit + PAGE_SIZE, MAX_LIMIT))
+        return f"{more.url}#rank-{self.limit + 1}"
+
+    def request(self) -> SearchRequest:
+        """What find_people takes. Only for a query without problems."""
+        return SearchRequest(
+            gallery=self.gallery,
+            text=self.text or None,
+            image_id=None if self.text else self.like,
+            limit=self.limit,
+            filters=SearchFilters(
+                cameras=list(self.cameras),
+                after=_time_of(self.after),
+                before=_time_of(self.before),
+            ),
+        )
+
+    def _find_problems(self) -> dict[str, str]:
+        problems = {}
+        if len(self.text) > MAX_TEXT_CHARS:
+            problems["text"] = (
+                f"The description has {len(self.text):,} characters; at most {MAX_TEXT_CHARS:,} "
+                "can be searched."
+            )
+        for name, label in (("after", "From"), ("before", "Until")):
+            try:
+                _time_of(getattr(self, name))
+            except ValueError:
+                problems[name] = f"{label}: expected a date and a time, e.g. 2026-05-01 14:30."
+        if not problems and self.after and self.before:
+            after, before = _time_of(self.after), _time_of(self.before)
+            if after is not None and before is not None and after >= before:
+                problems["before"] = "Until must be later than From."
+        if not problems and self.is_query:
+            try:
+                self.request()
+            except ValidationError as error:
+                first = error.errors(include_input=False, include_url=False)[0]
+                problems["cameras"] = f"Cameras: {first['msg'].removeprefix('Value error, ')}."
+        return problems
+
+
+def _time_of(given: str) -> datetime | None:
+    """A time of the form, UTC; None when it is empty. Raises ValueError."""
+    if not given:
+        return None
+    moment = datetime.fromisoformat(given)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _id_of(given: str) -> int | None:
+    """An image id, or None; one that can't exist becomes 2^63 - 1, which doesn't."""
+    if not given:
+        return None
+    known = given.isascii() and given.isdigit() and len(given) < 20 and 0 < int(given) < MAX_ID
+    return int(given) if known else MAX_ID
+
+
+def _limit_of(given: str) -> int:
+    if not (given.isascii() and given.isdigit() and len(given) < 6):
+        return PAGE_SIZE
+    return min(max(int(given), 1), MAX_LIMIT)

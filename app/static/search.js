@@ -1,0 +1,176 @@
+// Searches without a page load. Everything here works as plain links and a form without it.
+
+import { announce, UNREACHABLE } from "./server.js";
+
+const main = document.getElementById("main");
+let current; // the request in flight; a newer one takes its place
+let shown = location.search; // the search on the screen
+let timer; // of the next refresh while pictures are being indexed
+
+/** The page at `url`. Throws when the server is gone. */
+async function load(url, signal) {
+  const response = await fetch(url, { headers: { Accept: "text/html" }, signal });
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+function isSearch(url) {
+  return url.origin === location.origin && url.pathname === "/";
+}
+
+/** Search at `url`. push: make it a step that Back returns from. */
+async function go(url, { push = true } = {}) {
+  current?.abort();
+  clearTimeout(timer);
+  const request = (current = new AbortController());
+  const results = document.getElementById("results");
+  const asked = document.getElementById("text")?.value;
+  results?.setAttribute("aria-busy", "true");
+  try {
+    const page = await load(url, request.signal);
+    if (push && url.href !== location.href) history.pushState(null, "", url);
+    shown = url.search;
+    show(page, asked);
+    arrive(url);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    results?.removeAttribute("aria-busy");
+    showGone(url);
+  }
+}
+
+/** Put the new page in place of this one; the focus and what was typed meanwhile stay. */
+function show(page, asked) {
+  const focused = document.activeElement?.id;
+  const typed = document.getElementById("text")?.value;
+  const open = [...main.querySelectorAll("details[open]")].map((details) => details.id);
+  main.replaceChildren(...page.getElementById("main").childNodes);
+  document.title = page.title;
+  if (typed !== asked) document.getElementById("text").value = typed;
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  const again = focused && document.getElementById(focused);
+  if (again) again.focus({ preventScroll: true });
+  announce(document.getElementById("results")?.dataset.announce ?? page.title);
+  planRefresh();
+}
+
+function arrive(url) {
+  const target = url.hash && document.getElementById(url.hash.slice(1));
+  if (!target) return scrollTo({ top: 0 });
+  target.scrollIntoView();
+  target.querySelector("a")?.focus({ preventScroll: true });
+}
+
+/** The server is gone: say so above what is still on the screen. */
+function showGone(url) {
+  document.getElementById("gone")?.remove();
+  const notice = document.createElement("div");
+  notice.id = "gone";
+  notice.className = "notice wrong";
+  notice.setAttribute("role", "alert");
+  const words = document.createElement("p");
+  words.textContent = UNREACHABLE;
+  const retry = document.createElement("button");
+  retry.type = "button";
+  retry.textContent = "Try again";
+  retry.addEventListener("click", () => go(url));
+  notice.append(words, retry);
+  (document.getElementById("results") ?? main).prepend(notice);
+}
+
+/** While pictures are being indexed, renew the results and leave the form alone. */
+async function refresh() {
+  try {
+    const page = await load(location.href);
+    const old = document.getElementById("results");
+    const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+    const renewed = page.getElementById("results");
+    if (renewed && renewed.innerHTML !== old.innerHTML) {
+      old.replaceWith(renewed);
+      if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+      if (!renewed.dataset.refreshMs) announce(renewed.dataset.announce);
+    }
+  } catch {
+    // The notice stays as it is; the next round may reach the server again.
+  }
+  planRefresh();
+}
+
+function planRefresh() {
+  clearTimeout(timer);
+  const every = document.getElementById("results")?.dataset.refreshMs;
+  if (every) timer = setTimeout(() => (document.hidden ? planRefresh() : refresh()), Number(every));
+}
+
+/** The form's search as a URL, without empty fields. A typed text takes the place of `like`. */
+function urlOf(form) {
+  const fields = new FormData(form);
+  const url = new URL(form.action);
+  for (const [name, value] of fields) {
+    if (value && !(name === "like" && fields.get("text").trim())) url.searchParams.append(name, value);
+  }
+  return url;
+}
+
+function closeMenu(event) {
+  const menu = document.getElementById("cameras");
+  if (menu?.open && !menu.contains(event.target)) menu.open = false;
+}
+
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "search") return;
+  event.preventDefault();
+  go(urlOf(event.target));
+});
+
+/** A changed filter searches again, once there is something to search for. */
+function apply(form) {
+  const url = urlOf(form);
+  const asks = url.searchParams.has("text") || url.searchParams.has("like");
+  if (asks && url.search !== shown) go(url);
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.name === "camera") apply(event.target.form);
+  if (event.target.id !== "gallery") return;
+  const url = new URL("/", location); // the other gallery has other cameras, times and pictures
+  url.searchParams.set("gallery", event.target.value);
+  const text = document.getElementById("text").value.trim();
+  if (text) url.searchParams.set("text", text);
+  go(url);
+});
+
+// Not on every change: a time is typed part by part.
+document.addEventListener("focusout", (event) => {
+  const field = event.target;
+  if (field.type === "datetime-local" && field.value !== field.defaultValue) apply(field.form);
+});
+
+document.addEventListener("keydown", (event) => {
+  const text = document.getElementById("text");
+  if (event.key === "Enter" && event.target === text && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    text.form.requestSubmit();
+  } else if (event.key === "Escape" && document.getElementById("cameras")?.open) {
+    document.getElementById("cameras").open = false;
+    document.querySelector("#cameras > summary").focus();
+  } else if (event.key === "/" && text && !event.target.closest("input, textarea, select")) {
+    event.preventDefault();
+    text.focus();
+  }
+});
+
+document.addEventListener("click", (event) => {
+  closeMenu(event);
+  const link = event.target.closest?.("a");
+  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  const url = new URL(link.href);
+  if (!main.contains(link) || !isSearch(url)) return;
+  event.preventDefault();
+  go(url);
+});
+
+document.addEventListener("focusin", closeMenu);
+addEventListener("popstate", () => {
+  if (location.search !== shown) go(new URL(location.href), { push: false });
+});
+planRefresh();

@@ -1,0 +1,257 @@
+// The upload page: choose files, send them, and show what became of each.
+
+import { announce, ask, plural, wait } from "./server.js";
+import { batchesOf, filesOf, finished, pictures, send } from "./sending.js";
+
+const $ = (id) => document.getElementById(id);
+const form = $("upload");
+const maxBytes = Number(form.dataset.maxBytes);
+const entries = []; // {file, state, id, row, outcome}: one a chosen file
+let sending = false;
+let following = false;
+
+// What each state means is said by these words; the table's colours follow the class.
+const WORDS = {
+  waiting: "Waiting",
+  sending: "Sending…",
+  accepted: "Received, being indexed…",
+  searchable: "Searchable",
+};
+
+function sizeOf(bytes) {
+  if (bytes < 2 ** 20) return `${Math.ceil(bytes / 2 ** 10)} kB`;
+  return `${(bytes / 2 ** 20).toFixed(1)} MB`.replace(".0 ", " ");
+}
+
+function count(...states) {
+  return entries.filter((entry) => states.includes(entry.state)).length;
+}
+
+function mark(entry, state, words = WORDS[state]) {
+  entry.state = state;
+  entry.row.className = state;
+  entry.outcome.textContent = words;
+}
+
+/** Say what became of a file, with a link to the picture that there is. */
+function link(entry, id, words) {
+  const anchor = document.createElement("a");
+  anchor.href = `/pictures/${id}`;
+  anchor.textContent = words;
+  entry.outcome.replaceChildren(anchor);
+}
+
+function add({ files, skipped }) {
+  for (const file of files) {
+    const row = document.createElement("tr");
+    const [name, size, outcome] = [0, 1, 2].map(() => row.insertCell());
+    name.textContent = file.name;
+    size.textContent = sizeOf(file.size);
+    const entry = { file, row, outcome };
+    mark(entry, "waiting");
+    if (file.size > maxBytes) mark(entry, "refused", `Larger than ${sizeOf(maxBytes)}`);
+    entries.push(entry);
+    $("rows").append(row);
+  }
+  if (skipped) say(`${plural(skipped, "file", "files")} in the folder left out: not JPEG, PNG or WebP.`);
+  renew();
+}
+
+function unsent() {
+  return entries.filter((entry) => entry.state === "waiting" || entry.state === "unsent");
+}
+
+/** Bring buttons, bars and counts up to date. */
+function renew(partOfBatch = 0) {
+  const left = unsent();
+  const failedBefore = left.some((entry) => entry.state === "unsent");
+  $("start").disabled = sending || !left.length;
+  $("start").textContent = left.length
+    ? `${failedBefore ? "Send again" : "Upload"} ${plural(left.length, "picture", "pictures")}`
+    : "Upload";
+  $("clear").hidden = sending || !entries.length || following;
+  const bytes = left.reduce((sum, entry) => sum + entry.file.size, 0);
+  $("chosen").textContent = left.length && !sending ? sizeOf(bytes) : "";
+  $("outcomes").hidden = !entries.length;
+  renewBars(partOfBatch);
+}
+
+function renewBars(partOfBatch) {
+  const kept = count("accepted", "searchable", "failed");
+  const answered = kept + count("duplicate", "refused");
+  const total = entries.length;
+  $("sent").value = total ? (answered + partOfBatch * count("sending")) / total : 0;
+  $("sent-text").textContent = `${answered.toLocaleString("en")} of ${plural(total, "file", "files")}`;
+  $("indexed").value = kept ? count("searchable", "failed") / kept : 0;
+  $("indexed-text").textContent =
+    `${count("searchable").toLocaleString("en")} of ${kept.toLocaleString("en")}` +
+    (count("failed") ? `, ${count("failed").toLocaleString("en")} failed` : "");
+  $("tally").textContent = tally();
+}
+
+function tally() {
+  return [
+    [count("accepted", "searchable", "failed"), "accepted"],
+    [count("duplicate"), "already there"],
+    [count("refused"), "refused"],
+    [count("unsent"), "not sent"],
+  ]
+    .filter(([number]) => number)
+    .map(([number, words]) => `${number.toLocaleString("en")} ${words}`)
+    .join(" · ");
+}
+
+function say(words) {
+  $("problem").textContent = words;
+  $("problem").hidden = !words;
+}
+
+/** The gallery to upload to; made first when it is a new one. */
+async function chosenGallery() {
+  const existing = $("gallery").value;
+  if (existing) return existing;
+  const name = $("name").value.trim();
+  if (!name) throw new Error("Give the new gallery a name.");
+  await ask("/galleries", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name }),
+  });
+  $("gallery").prepend(new Option(name, name, true, true));
+  $("new-gallery").hidden = true;
+  return name;
+}
+
+function sharedMetadata() {
+  const metadata = {};
+  const camera = $("camera").value.trim();
+  if (camera) metadata.camera = camera;
+  if ($("captured").value) metadata.captured_at = `${$("captured").value}Z`;
+  return metadata;
+}
+
+async function sendBatch(gallery, batch, metadata) {
+  for (const entry of batch) mark(entry, "sending");
+  renew();
+  try {
+    const results = await send(gallery, batch.map((entry) => entry.file), metadata, {
+      onBytes: renew,
+      onRetry: (error, delay_s) => say(`${error.message} Trying again in ${delay_s} s…`),
+    });
+    say("");
+    batch.forEach((entry, place) => settle(entry, results[place]));
+  } catch (error) {
+    for (const entry of batch) mark(entry, "unsent", "Not sent");
+    throw error;
+  } finally {
+    renew();
+  }
+}
+
+function settle(entry, result) {
+  if (result.status === "accepted") {
+    entry.id = result.image_id;
+    mark(entry, "accepted");
+  } else if (result.status === "duplicate") {
+    mark(entry, "duplicate");
+    link(entry, result.duplicate_of, `Already there as picture ${result.duplicate_of}`);
+  } else {
+    mark(entry, "refused", result.problem.detail || result.problem.title);
+  }
+}
+
+async function upload() {
+  sending = true;
+  say("");
+  renew();
+  try {
+    const gallery = await chosenGallery();
+    $("progress").hidden = false;
+    $("go").href = `/?gallery=${encodeURIComponent(gallery)}`;
+    history.replaceState(null, "", `/upload?gallery=${encodeURIComponent(gallery)}`);
+    for (const batch of batchesOf(unsent())) {
+      await sendBatch(gallery, batch, sharedMetadata());
+      follow(gallery);
+    }
+    announce(`Upload finished: ${tally()}.`);
+  } catch (error) {
+    say(error.message);
+  }
+  sending = false;
+  $("after").hidden = !count("accepted", "searchable", "duplicate");
+  renew();
+}
+
+/** Ask how far indexing is, until everything sent is searchable or has failed. */
+async function follow(gallery) {
+  if (following) return;
+  following = true;
+  let trouble = false;
+  while (sending || count("accepted")) {
+    await wait(1000);
+    const byId = new Map(entries.filter((entry) => entry.state === "accepted").map((entry) => [entry.id, entry]));
+    if (!byId.size) continue;
+    try {
+      const done = await finished(gallery, new Set(byId.keys()));
+      for (const id of done.searchable) {
+        mark(byId.get(id), "searchable");
+        link(byId.get(id), id, WORDS.searchable);
+      }
+      for (const { id, reason } of done.failed) mark(byId.get(id), "failed", reason);
+      if (trouble) say("");
+      trouble = false;
+    } catch (error) {
+      trouble = true;
+      say(error.message);
+    }
+    renewBars(0);
+  }
+  following = false;
+  renew();
+  announce(`Indexing finished: ${count("searchable")} searchable, ${count("failed")} failed.`);
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!sending && unsent().length) upload();
+});
+$("gallery").addEventListener("change", () => {
+  $("new-gallery").hidden = $("gallery").value !== "";
+  if (!$("new-gallery").hidden) $("name").focus();
+});
+$("pick-files").addEventListener("click", () => $("files").click());
+$("pick-folder").addEventListener("click", () => $("folder").click());
+for (const input of [$("files"), $("folder")]) {
+  input.addEventListener("change", () => {
+    add(input === $("folder") ? pictures([...input.files]) : { files: [...input.files], skipped: 0 });
+    input.value = ""; // so that the same choice again is a change
+  });
+}
+$("clear").addEventListener("click", () => {
+  entries.length = 0;
+  $("rows").replaceChildren();
+  $("progress").hidden = true;
+  say("");
+  renew();
+});
+$("only-problems").addEventListener("change", (event) => {
+  $("rows").classList.toggle("only-problems", event.target.checked);
+});
+
+// A file dropped beside the target must not replace the page.
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").classList.toggle("over", $("drop").contains(event.target));
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) $("drop").classList.remove("over");
+});
+addEventListener("drop", async (event) => {
+  event.preventDefault();
+  $("drop").classList.remove("over");
+  if ($("drop").contains(event.target)) add(await filesOf(event.dataTransfer));
+});
+addEventListener("beforeunload", (event) => {
+  if (sending) event.preventDefault();
+});
+renew();
