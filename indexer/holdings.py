@@ -78,7 +78,7 @@ class Holdings:
             _lock_gallery(connection, gallery_id)
             gone = connection.execute(delete(images).where(one).returning(images.c.sha256))
             sha256 = gone.scalar_one_or_none()
-            if sha256 is None:
+            if sha256 is None or gallery_id is None:
                 raise ImageNotFound(image_id)
             now = literal(self.database.now(connection), UtcDateTime())
             self._add_orphans(connection, select(literal(sha256), now))
@@ -117,7 +117,7 @@ class Holdings:
         connection.execute(delete(orphans).where(mine))
         return not connection.scalar(select(exists().where(images.c.sha256 == sha256)))
 
-    def _add_orphans(self, connection: Connection, hashes: Select[tuple[str, datetime]]) -> None:
+    def _add_orphans(self, connection: Connection, hashes: Select[str, datetime]) -> None:
         statement = self._insert(orphans).from_select(
             ["sha256", "sweep_at"], hashes.where(literal(True))
         )

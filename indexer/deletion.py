@@ -1,0 +1,60 @@
+"""Removes pictures: rows and vectors in one transaction, then the bytes nobody owns any more."""
+
+from __future__ import annotations
+
+import time
+
+from indexer.catalogue import Catalogue
+from indexer.storage import ObjectStore
+
+_BATCH = 100
+
+
+def delete_image(catalogue: Catalogue, store: ObjectStore, image_id: int) -> None:
+    """Remove an image. Raises ImageNotFound.
+
+    When storage fails (StorageUnavailable), row and vector are gone for good already and the
+    bytes follow with a later `sweep`.
+    """
+    sweep_one(catalogue, store, catalogue.holdings.remove_image(image_id))
+
+
+def delete_gallery(
+    catalogue: Catalogue, store: ObjectStore, name: str, budget_s: float = 5.0
+) -> None:
+    """Remove a gallery and all in it. Raises GalleryNotFound.
+
+    Rows and vectors are gone when this returns. Bytes are removed for up to `budget_s`; a
+    worker's `sweep` removes the rest.
+    """
+    catalogue.holdings.remove_gallery(name)
+    sweep(catalogue, store, budget_s)
+
+
+def sweep(catalogue: Catalogue, store: ObjectStore, budget_s: float = 5.0) -> int:
+    """Finish deletions and uploads that were cut short, for up to `budget_s`.
+
+    Returns how many hashes it looked at; fewer than there were when time ran out.
+    """
+    deadline = time.monotonic() + budget_s
+    swept = 0
+    while due := catalogue.holdings.due_orphans(_BATCH):
+        for sha256 in due:
+            if time.monotonic() > deadline:
+                return swept
+            sweep_one(catalogue, store, sha256)
+            swept += 1
+    return swept
+
+
+def sweep_one(catalogue: Catalogue, store: ObjectStore, sha256: str) -> None:
+    """Delete the bytes with this hash unless a row owns them.
+
+    No upload of the same bytes can slip in between the look and the deletion: both hold the
+    hash's lock. If the commit fails after the deletion, the next sweep finds nothing to delete.
+    """
+    database = catalogue.database
+    with database.write() as connection:
+        database.lock_bytes(connection, sha256)
+        if catalogue.holdings.settle_orphan(connection, sha256):
+            store.delete(sha256)

@@ -1,0 +1,203 @@
+"""Makes pending pictures searchable: claim, decode in threads, embed as one batch, commit."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.catalogue import Catalogue
+from indexer.decode import decode
+from indexer.deletion import sweep
+from indexer.errors import BadPicture, IndexerError, ObjectMissing, StorageFull, StorageUnavailable
+from indexer.protocols import ImageEncoder
+from indexer.records import WorkerStatus
+from indexer.storage import ObjectStore
+from indexer.work_queue import Claim
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+_SWEEP_EVERY_S = 60.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_SILENT_S = 60.0  # a batch on a slow machine takes seconds; this long without a turn is stuck
+
+
+class EncoderBroken(IndexerError):
+    """The encoder fails on everything, so no picture is to blame."""
+
+
+class Worker:
+    """One embedding loop; any number may run on one database, in any processes.
+
+    A picture is blamed, with at most `max_attempts` tries, only for what it does by itself: it
+    can't be decoded (final at once), the encoder fails on it alone, its bytes are missing, or
+    its worker never came back. When storage, database or encoder are broken for everything, the
+    worker pauses, tries again, and no attempt is counted: an outage must not fail a gallery.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: ObjectStore,
+        encoder: ImageEncoder,
+        *,
+        batch_size: int = 32,
+        lease_s: float = 30.0,
+        max_attempts: int = 3,
+        num_decoders: int = 2,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        """lease_s: longer than a batch takes. on_commit: called after each batch written."""
+        self._catalogue = catalogue
+        self._store = store
+        self._encoder = encoder
+        self._batch_size = batch_size
+        self._lease_s = lease_s
+        self._max_attempts = max_attempts
+        self._on_commit = on_commit
+        self._decoders = ThreadPoolExecutor(num_decoders, thread_name_prefix="decoder")
+        self._wake = threading.Event()
+        self._beat = float("-inf")
+        self._error: str | None = None
+        self._probe_HW3: NDArray[np.uint8] = np.full((*encoder.image_size, 3), 127, np.uint8)
+
+    def nudge(self) -> None:
+        """There is work: don't wait for the next poll."""
+        self._wake.set()
+
+    def healthy(self) -> bool:
+        """Whether the loop turned lately and nothing that it needs is broken."""
+        return self.status().healthy
+
+    def status(self) -> WorkerStatus:
+        """What readiness asks for."""
+        turning = time.monotonic() - self._beat < _SILENT_S
+        return WorkerStatus(turning and self._error is None, self._error)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set (call nudge() then, to be heard at once).
+
+        What fails is reported by status() and tried again; nothing is raised.
+        """
+        pause_s, prepared, swept_at = _FIRST_PAUSE_S, False, float("-inf")
+        while not stop.is_set():
+            self._wake.clear()
+            wait_s = 0.0
+            try:
+                if not prepared:
+                    self._encode([self._probe_HW3])
+                    self._catalogue.queue.enqueue_missing(self._encoder.fingerprint)
+                    prepared = True
+                if self.run_once() == 0:
+                    wait_s = _POLL_S
+                    if time.monotonic() - swept_at > _SWEEP_EVERY_S:
+                        sweep(self._catalogue, self._store)
+                        swept_at = time.monotonic()
+                self._error, pause_s = None, _FIRST_PAUSE_S
+            except Exception as error:
+                log.warning("worker pauses for %g s: %s", pause_s, error, exc_info=_unknown(error))
+                self._error = str(error) or type(error).__name__
+                wait_s, pause_s = pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._beat = time.monotonic()
+            self._wait(stop, wait_s)
+
+    def run_once(self) -> int:
+        """Work on one batch; how many rows it claimed, 0 when there is nothing to do now.
+
+        Raises StorageUnavailable, DatabaseUnavailable or EncoderBroken, the rows given back.
+        """
+        claims = self._catalogue.queue.claim(self._batch_size, self._lease_s)
+        claims_left = [claim for claim in claims if not self._fail_exhausted(claim)]
+        if claims_left:
+            try:
+                self._work(claims_left)
+            except (StorageUnavailable, StorageFull, EncoderBroken):
+                self._catalogue.queue.release(claims_left, 0.0, count_attempt=False)
+                raise
+        if claims and self._on_commit is not None:
+            self._on_commit()
+        return len(claims)
+
+    def _wait(self, stop: threading.Event, wait_s: float) -> None:
+        if wait_s > 0 and not stop.is_set():
+            self._wake.wait(wait_s)
+
+    def _work(self, claims: Sequence[Claim]) -> None:
+        decoded: list[tuple[Claim, NDArray[np.uint8]]] = []
+        for claim, outcome in zip(claims, self._decoders.map(self._read, claims), strict=True):
+            if isinstance(outcome, BadPicture):
+                self._catalogue.queue.fail(claim, outcome.detail)
+            elif isinstance(outcome, IndexerError):
+                self._blame(claim, str(outcome))
+            else:
+                decoded.append((claim, outcome))
+        if decoded:
+            self._embed(decoded)
+
+    def _read(self, claim: Claim) -> NDArray[np.uint8] | BadPicture | ObjectMissing:
+        try:
+            with self._store.open(claim.sha256) as file:
+                return decode(file, self._encoder.image_size, claim.box)
+        except (BadPicture, ObjectMissing) as error:
+            return error
+
+    def _embed(self, decoded: Sequence[tuple[Claim, NDArray[np.uint8]]]) -> None:
+        claims = [claim for claim, _ in decoded]
+        try:
+            vectors_ND = self._encode([pixels for _, pixels in decoded])
+        except Exception as error:
+            log.warning("embedding %d pictures failed: %s", len(decoded), error)
+            self._embed_singly(decoded)
+        else:
+            self._catalogue.queue.finish(claims, vectors_ND, self._encoder.fingerprint)
+
+    def _embed_singly(self, decoded: Sequence[tuple[Claim, NDArray[np.uint8]]]) -> None:
+        """One picture must not fail its neighbours, nor an encoder that is down all of them."""
+        try:
+            self._encode([self._probe_HW3])
+        except Exception as error:
+            raise EncoderBroken(f"the model can't embed any picture: {error}") from error
+        for claim, pixels in decoded:
+            try:
+                vectors_ND = self._encode([pixels])
+            except Exception as error:
+                self._blame(claim, f"the model can't embed this picture: {error}")
+            else:
+                self._catalogue.queue.finish([claim], vectors_ND, self._encoder.fingerprint)
+
+    def _encode(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Unit vectors (B, D); a model that gives anything else fails here, not in a search."""
+        vectors_BD = self._encoder.encode_image(np.stack(pixels))
+        expected = (len(pixels), self._encoder.dim)
+        if vectors_BD.shape != expected:
+            raise ValueError(f"the model gave shape {vectors_BD.shape}, expected {expected}")
+        norms_B = np.linalg.norm(vectors_BD, axis=1)
+        if not np.all(np.abs(norms_B - 1) < 0.01):
+            raise ValueError("the model gave a vector that is not of length 1")
+        return vectors_BD
+
+    def _blame(self, claim: Claim, reason: str) -> None:
+        if claim.attempts >= self._max_attempts:
+            self._catalogue.queue.fail(claim, f"{reason} ({claim.attempts} attempts)")
+        else:
+            self._catalogue.queue.release([claim], 2.0**claim.attempts, count_attempt=True)
+
+    def _fail_exhausted(self, claim: Claim) -> bool:
+        """End a row whose workers vanished each time: it may be what brings them down."""
+        if claim.attempts <= self._max_attempts:
+            return False
+        reason = f"embedding was started {self._max_attempts} times and never finished"
+        self._catalogue.queue.fail(claim, reason)
+        return True
+
+
+def _unknown(error: Exception) -> bool:
+    """Whether a traceback would tell more than the message."""
+    return not isinstance(error, IndexerError)
