@@ -1,0 +1,62 @@
+"""How far a long job is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from indexer.catalogue import Catalogue
+from indexer.worker import Worker
+
+IDLE_S = 0.2
+
+console = Console()
+
+
+class Rate(ProgressColumn):
+    """Things a second."""
+
+    def render(self, task: Task) -> Text:
+        """`123/s`, or nothing yet."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
+
+
+def progress_bar() -> Progress:
+    """What, bar, done of all, rate, time left."""
+    return Progress(
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=console,
+    )
+
+
+def embed_pending(catalogue: Catalogue, worker: Worker, gallery: str) -> None:
+    """Work until nothing of the gallery is pending, here or in another process, with a bar."""
+    total = catalogue.gallery(gallery).counts.pending
+    if total == 0:
+        return
+    with progress_bar() as progress:
+        task = progress.add_task("Indexing", total=total)
+        while True:
+            claimed = worker.run_once()
+            pending = catalogue.gallery(gallery).counts.pending
+            progress.update(task, total=max(total, pending), completed=max(total - pending, 0))
+            if pending == 0:
+                break
+            if claimed == 0:
+                time.sleep(IDLE_S)  # another worker has the rest, or they wait for a new attempt

@@ -1,0 +1,78 @@
+"""passerby search: one search on the terminal, no server needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands.options import PANEL_DATA, DataDir, GalleryName, Model
+from app.errors import CommandError
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from app.schemas import SearchResponse
+    from app.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command(rich_help_panel=PANEL_DATA)(search)
+
+
+def search(
+    text: Annotated[str, typer.Argument(help="A description of a person.")],
+    gallery: GalleryName,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many pictures.")] = 10,
+    data_dir: DataDir = None,
+    model: Model = None,
+) -> None:
+    """Rank a gallery's pictures by a description."""
+    settings = load_settings(data_dir=data_dir, model=model)
+    show_hits(find_once(settings, gallery, text, limit))
+
+
+def find_once(settings: Settings, gallery: str, text: str, limit: int) -> SearchResponse:
+    """One search, without a server. Raises CommandError, IndexerError."""
+    from pydantic import ValidationError
+
+    from app.problems import message_of
+    from app.schemas import SearchRequest
+    from app.search import find_people
+    from app.wiring import build_services
+
+    try:
+        request = SearchRequest(gallery=gallery, text=text, limit=limit)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise CommandError(f"{first['loc'][0]}: {message_of(dict(first))}") from None
+    services = build_services(settings, with_worker=False)
+    services.catalogue.gallery_id(gallery)
+    services.live_index.start()
+    try:
+        return find_people(services, request)
+    finally:
+        services.live_index.stop()
+        services.catalogue.close()
+
+
+def show_hits(found: SearchResponse) -> None:
+    """A table, best first."""
+    from rich.table import Table
+
+    from app.commands.progress import console
+
+    table = Table("rank", "score", "image", "file", "camera", "captured at", box=None)
+    for hit in found.results:
+        moment = hit.captured_at.isoformat(" ", "seconds") if hit.captured_at else ""
+        table.add_row(
+            str(hit.rank),
+            f"{hit.score:.3f}",
+            str(hit.image_id),
+            hit.file_name.replace("[", r"\["),
+            (hit.camera or "").replace("[", r"\["),
+            moment,
+        )
+    console.print(table if found.results else "No pictures.")
+    if found.truncated:
+        console.print("The description is longer than the model reads: its end was left out.")

@@ -1,0 +1,140 @@
+"""passerby serve, api, worker: the programs that run until they are stopped."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import typer
+
+from app.commands.options import DataDir, Host, Model, Port
+from app.errors import CommandError
+from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+GRACE_S = 2  # for requests in progress, once the program is told to stop
+PANEL = "Run the service"
+
+log = logging.getLogger("passerby")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (serve, api, worker):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def serve(
+    host: Host = None, port: Port = None, data_dir: DataDir = None, model: Model = None
+) -> None:
+    """API, page and worker in one process."""
+    settings = load_settings(host=host, port=port, data_dir=data_dir, model=model)
+    run_server(settings, with_worker=True)
+
+
+def api(
+    host: Host = None, port: Port = None, data_dir: DataDir = None, model: Model = None
+) -> None:
+    """API and page alone; `passerby worker` embeds what comes in."""
+    settings = load_settings(host=host, port=port, data_dir=data_dir, model=model)
+    run_server(settings, with_worker=False)
+
+
+def worker(data_dir: DataDir = None, model: Model = None) -> None:
+    """Embed pending pictures until stopped. Run as many as you like."""
+    settings = load_settings(data_dir=data_dir, model=model)
+    start_log(settings)
+    exit_on_term()
+    from app.wiring import build_worker, load_encoder, open_data
+
+    catalogue, store = open_data(settings)
+    one = build_worker(settings, catalogue, store, load_encoder(settings))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    typer.echo("Working. Ctrl-C stops it.")
+    one.run(stop)
+    catalogue.close()
+
+
+def say_where(url: str) -> None:
+    """Tell that the service answers."""
+    typer.echo(f"Passerby is at {url} (the API: {url}/docs). Ctrl-C stops it.")
+
+
+def run_server(
+    settings: Settings, *, with_worker: bool, announce: Callable[[str], None] = say_where
+) -> None:
+    """Serve until SIGINT or SIGTERM. announce: called with the URL when it answers.
+
+    Raises CommandError (port taken, model), IndexerError (database, storage).
+    """
+    start_log(settings)
+    exit_on_term()
+    with take_port(settings.host, settings.port) as listener:
+        import uvicorn
+
+        from app.main import create_app
+        from app.wiring import build_services
+
+        services = build_services(settings, with_worker=with_worker)
+        config = uvicorn.Config(
+            create_app(settings, services),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                announce(f"http://{url_host(settings.host)}:{settings.port}")
+
+        try:
+            Server(config).run(sockets=[listener])
+        except KeyboardInterrupt:
+            log.info("stopped")
+
+
+def take_port(host: str, port: int) -> socket.socket:
+    """Hold the port before anything slow is loaded. Raises CommandError when it is taken."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        raise CommandError(
+            f"can't listen on {host}:{port} ({error.strerror}): stop the program that uses it, or "
+            "choose another port with --port"
+        ) from error
+    return listener
+
+
+def start_log(settings: Settings) -> None:
+    """Log lines on stderr; the libraries' only when something is wrong."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("passerby").setLevel(settings.log_level.upper())
+
+
+def exit_on_term() -> None:
+    """SIGTERM ends the program as an ordinary exit does: with 0, everything put away."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def url_host(host: str) -> str:
+    """An address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host

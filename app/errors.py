@@ -1,0 +1,118 @@
+"""What can go wrong, as a table: each kind of problem with its code, status, title and advice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from indexer import errors as indexer
+
+
+class AppError(Exception):
+    """Root of this package's errors."""
+
+
+class CommandError(AppError):
+    """A command can't go on. The message is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One wrong field of a request."""
+
+    field: str
+    message: str
+
+
+class ProblemError(AppError):
+    """A request can't be answered: `code` is a key of KINDS, `detail` is for this request."""
+
+    def __init__(self, code: str, detail: str, *, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+
+
+def invalid(errors: Sequence[FieldError]) -> ProblemError:
+    """A 422 that names each field; the first one is told in `detail` too."""
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    detail = f"{first.field}: {first.message}{more}"
+    return ProblemError("validation_failed", detail, errors=errors[:100])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem. `advice`: what a client can do about it."""
+
+    status: int
+    title: str
+    advice: str
+
+
+KINDS: dict[str, Kind] = {
+    # The request
+    "malformed_json": Kind(400, "Not JSON", "Send a body that is valid JSON."),
+    "malformed_request": Kind(400, "Request can't be read", "Check how the request is made."),
+    "validation_failed": Kind(422, "Not as expected", "Correct the fields named in `errors`."),
+    "unsupported_media_type": Kind(
+        415, "Wrong content type", "Send the content type that this route expects."
+    ),
+    "request_too_large": Kind(413, "Request too large", "Send less at a time."),
+    "too_many_files": Kind(413, "Too many files", "Send the files in several requests."),
+    "route_not_found": Kind(404, "Nothing here", "See /docs for what there is."),
+    "method_not_allowed": Kind(405, "Method not allowed", "See /docs for what is possible."),
+    "host_refused": Kind(403, "Unknown host name", "Reach the service as localhost or 127.0.0.1."),
+    "origin_refused": Kind(
+        403, "Request from another site", "Only this service's own pages may change anything."
+    ),
+    # Galleries and images
+    "gallery_not_found": Kind(404, "No such gallery", "GET /galleries lists them."),
+    "gallery_exists": Kind(409, "Gallery exists", "Use it, or choose another name."),
+    "invalid_gallery_name": Kind(
+        422, "Not a gallery name", "Use a-z, 0-9, '-' and '_', at most 64 of them."
+    ),
+    "image_not_found": Kind(404, "No such image", "It may have been deleted."),
+    "image_not_searchable": Kind(
+        409, "Image not searchable", "Wait until its state is `searchable`."
+    ),
+    # Pictures: each is about one file of an upload
+    "empty_file": Kind(422, "Empty file", "Send the file again."),
+    "file_too_large": Kind(413, "File too large", "Save the picture smaller."),
+    "not_a_picture": Kind(415, "Not a picture", "Send JPEG, PNG or WebP."),
+    "truncated_picture": Kind(422, "Cut off", "The end of the file is missing: send it whole."),
+    "picture_too_small": Kind(422, "Picture too small", "Send at least 16x16 pixels."),
+    "picture_too_large": Kind(422, "Picture too large", "Save the picture with fewer pixels."),
+    "undecodable_picture": Kind(422, "Damaged picture", "Save the picture again."),
+    "box_outside_picture": Kind(
+        422, "Box outside the picture", "Give x, y, width, height in upright pixels."
+    ),
+    "box_too_small": Kind(422, "Box too small", "Give a box of at least 16x16 pixels."),
+    # The machine
+    "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
+    "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
+    "picture_missing": Kind(
+        503, "Bytes missing", "The picture's bytes are gone from storage: restore them."
+    ),
+    "database_unavailable": Kind(503, "Database unavailable", "Try again later."),
+    "internal_error": Kind(500, "Internal error", "Report it with the request's id."),
+}
+
+INDEXER_CODES: dict[type[Exception], str] = {
+    indexer.GalleryNotFound: "gallery_not_found",
+    indexer.GalleryExists: "gallery_exists",
+    indexer.InvalidGalleryName: "invalid_gallery_name",
+    indexer.ImageNotFound: "image_not_found",
+    indexer.ObjectMissing: "picture_missing",
+    indexer.StorageFull: "storage_full",
+    indexer.StorageUnavailable: "storage_unavailable",
+    indexer.DatabaseUnavailable: "database_unavailable",
+}
+
+
+def code_of(error: Exception) -> str:
+    """The problem code for an error of the indexer."""
+    if isinstance(error, indexer.BadPicture):
+        return error.code
+    return INDEXER_CODES.get(type(error), "internal_error")

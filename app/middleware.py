@@ -1,0 +1,142 @@
+"""Around every request: who may ask, how much, what the browser is told, and a line in the log.
+
+The service has no keys while it listens on this machine alone, so a web page elsewhere must not
+be able to use a visitor's browser to reach it: requests under a foreign host name (DNS rebinding)
+and changes asked for by a foreign page are refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.problems import internal_problem, make_problem, problem_response, request_id
+from app.schemas import Problem
+
+MB = 1024 * 1024
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OUR_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+        "img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+log = logging.getLogger("passerby.http")
+
+
+class RequestFrame:
+    """Outermost: guards, security headers, request id, log, and the last catch of exceptions."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        started = time.perf_counter()
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                add_headers(scope, message)
+            await send(message)
+
+        try:
+            refused = refuse_foreign(scope)
+            app = problem_response(scope, refused) if refused else self.app
+            await app(scope, receive, send_framed)
+        except Exception:
+            log.exception("request %s failed", request_id(scope))
+            if status:
+                raise  # half an answer is out: only cutting the connection tells the client
+            await problem_response(scope, internal_problem())(scope, receive, send_framed)
+        finally:
+            # The path alone: a query string may hold a description.
+            taken_ms = 1000 * (time.perf_counter() - started)
+            log.info(
+                "%s %s %d %.1f ms %s",
+                scope["method"],
+                scope["path"].encode("ascii", "backslashreplace").decode(),
+                status,
+                taken_ms,
+                request_id(scope),
+            )
+        return None
+
+
+def add_headers(scope: Scope, message: Message) -> None:
+    """Put the security headers and the request's id on an answer, unless it has its own."""
+    headers = MutableHeaders(scope=message)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers["X-Request-ID"] = request_id(scope)
+
+
+def refuse_foreign(scope: Scope) -> Problem | None:
+    """The problem with a request that some other site caused, or None."""
+    headers = Headers(scope=scope)
+    host = headers.get("host", "")
+    if host_name(host) not in OUR_HOSTS:
+        detail = f"This service answers as localhost or 127.0.0.1, not as {host[:100]!r}."
+        return make_problem("host_refused", detail)
+    if scope["method"] in SAFE_METHODS:
+        return None
+    origin = headers.get("origin")
+    if origin is not None and origin != f"{scope['scheme']}://{host}":
+        return make_problem(
+            "origin_refused", f"A page from {origin[:100]!r} may not change anything here."
+        )
+    return None
+
+
+def host_name(host: str) -> str:
+    """`127.0.0.1:8000` -> `127.0.0.1`; `[::1]:8000` -> `[::1]`."""
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()
+
+
+class BodyLimit:
+    """Cuts a body off at `max_upload_bytes` where files go, at 1 MB elsewhere (413)."""
+
+    def __init__(self, app: ASGIApp, max_upload_bytes: int) -> None:
+        self.app = app
+        self.max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        is_upload = scope["path"].startswith("/galleries/") and scope["path"].endswith("/images")
+        limit = self.max_upload_bytes if is_upload else MB
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            problem = make_problem("request_too_large", too_large(limit))
+            return await problem_response(scope, problem)(scope, receive, send)
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:  # sent in chunks, without a declared length
+                raise HTTPException(413, too_large(limit))
+            return message
+
+        return await self.app(scope, receive_counted, send)
+
+
+def too_large(limit: int) -> str:
+    """What to do about a body of more than `limit` bytes."""
+    return f"The request is larger than {limit / MB:g} MB; send it in several."

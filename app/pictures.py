@@ -1,0 +1,57 @@
+"""The bytes of a picture as an answer: whole or small, and not again when the browser has them."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from app.services import Services
+from indexer.decode import make_thumbnail
+from indexer.records import Image
+
+# Bytes of an id never change, but a deleted picture must not live on in a shared cache, and the
+# browser asks again, so that it doesn't show what was deleted.
+CACHING = "private, no-cache"
+# Should a browser ever run what was uploaded, it may do nothing.
+SANDBOX = "default-src 'none'; sandbox"
+INLINE_TYPES = ("image/jpeg", "image/png", "image/webp")
+
+
+def content_response(services: Services, image: Image, asked: Headers) -> Response:
+    """The original bytes. Raises ObjectMissing, StorageUnavailable."""
+    assert image.content_type in INLINE_TYPES
+    headers = _headers(image.sha256) | {"Content-Disposition": disposition(image.file_name)}
+    if _has_already(asked, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(services.store.get(image.sha256), 200, headers, image.content_type)
+
+
+def thumbnail_response(services: Services, image: Image, asked: Headers) -> Response:
+    """A JPEG of at most 320 pixels a side. Raises ObjectMissing, StorageUnavailable, BadPicture."""
+    headers = _headers(f"{image.sha256}-{image.box or 'whole'}-320")
+    if _has_already(asked, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    with services.store.open(image.sha256) as file:
+        jpeg = make_thumbnail(file, image.box)
+    return Response(jpeg, 200, headers, "image/jpeg")
+
+
+def _headers(tag: str) -> dict[str, str]:
+    return {"ETag": f'"{tag}"', "Cache-Control": CACHING, "Content-Security-Policy": SANDBOX}
+
+
+def _has_already(asked: Headers, etag: str) -> bool:
+    """Whether `If-None-Match` names this version."""
+    named = [tag.strip().removeprefix("W/") for tag in asked.get("if-none-match", "").split(",")]
+    return etag in named or "*" in named
+
+
+def disposition(file_name: str) -> str:
+    """`inline` with the name in ASCII for old clients and in full for the rest (RFC 6266)."""
+    plain = "".join(
+        char if char.isascii() and char.isprintable() and char not in '"\\%' else "_"
+        for char in file_name
+    )
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"

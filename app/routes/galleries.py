@@ -1,0 +1,67 @@
+"""Galleries: make, list, show, delete."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Response
+
+from app.deps import AppServices, GallerySlug, require_json
+from app.documentation import problems
+from app.schemas import GalleryCreate, GalleryDetail, GalleryList, GallerySummary
+from app.views import show_gallery, show_gallery_detail
+from indexer.deletion import delete_gallery
+
+router = APIRouter(prefix="/galleries", tags=["galleries"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Make a gallery",
+    dependencies=[Depends(require_json)],
+    responses=problems(
+        "malformed_json",
+        "origin_refused",
+        "gallery_exists",
+        "request_too_large",
+        "unsupported_media_type",
+        "validation_failed",
+        "invalid_gallery_name",
+        "storage_full",
+    ),
+)
+def create(request: GalleryCreate, services: AppServices, response: Response) -> GallerySummary:
+    """An empty gallery. Its name is its address: a-z, 0-9, `-` and `_`, at most 64 of them."""
+    gallery = services.catalogue.create_gallery(request.name)
+    response.headers["Location"] = f"/galleries/{gallery.name}"
+    return show_gallery(gallery)
+
+
+@router.get("", summary="List galleries", responses=problems())
+def list_all(services: AppServices) -> GalleryList:
+    """All galleries by name, with how many pictures are pending, searchable and failed."""
+    return GalleryList(
+        galleries=[show_gallery(gallery) for gallery in services.catalogue.galleries()]
+    )
+
+
+@router.get(
+    "/{gallery}",
+    summary="Show a gallery",
+    responses=problems("gallery_not_found", "validation_failed"),
+)
+def show(gallery: GallerySlug, services: AppServices) -> GalleryDetail:
+    """Its counts, and the cameras that its pictures name."""
+    found = services.catalogue.gallery(gallery)
+    return show_gallery_detail(found, services.catalogue.cameras(gallery))
+
+
+@router.delete(
+    "/{gallery}",
+    status_code=204,
+    summary="Delete a gallery and all its pictures",
+    responses=problems("origin_refused", "gallery_not_found", "validation_failed"),
+)
+def delete(gallery: GallerySlug, services: AppServices) -> None:
+    """Rows, vectors and bytes. Nothing of it can be found from the moment this answers."""
+    delete_gallery(services.catalogue, services.store, gallery)
+    services.live_index.catch_up()

@@ -1,0 +1,50 @@
+"""Is the process alive, can it do its work, and what do its problems mean."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from app import __version__
+from app.deps import AppServices
+from app.documentation import problems
+from app.errors import KINDS, ProblemError
+from app.readiness import check_readiness
+from app.schemas import Health, ProblemKind, Readiness
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz", summary="Is the process alive?", responses=problems())
+def healthz() -> Health:
+    """Answers as long as the process does. Touches nothing else."""
+    return Health(version=__version__)
+
+
+@router.get(
+    "/readyz",
+    summary="Can it do its work?",
+    responses={
+        **problems(),
+        503: {"description": "Not ready; `checks` says why.", "model": Readiness},
+    },
+)
+def readyz(services: AppServices, response: Response) -> Readiness:
+    """The database answers, the model makes a vector, the index is in step, the worker works."""
+    readiness = check_readiness(services)
+    response.status_code = 200 if readiness.ready else 503
+    return readiness
+
+
+@router.get(
+    "/problems/{code}",
+    summary="What a kind of problem means",
+    responses=problems("route_not_found", "validation_failed"),
+)
+def explain(code: str) -> ProblemKind:
+    """What the `type` of a problem leads to."""
+    if code not in KINDS:
+        raise ProblemError("route_not_found", "There is no problem of this kind.")
+    kind = KINDS[code]
+    return ProblemKind(
+        type=f"/problems/{code}", title=kind.title, status=kind.status, advice=kind.advice
+    )

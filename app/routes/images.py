@@ -1,0 +1,145 @@
+"""Pictures: put into a gallery, list, show, delete."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.deps import (
+    AppServices,
+    AppSettings,
+    GallerySlug,
+    ImageId,
+    require_multipart,
+)
+from app.documentation import UPLOAD_BODY, problems
+from app.pictures import content_response, thumbnail_response
+from app.schemas import MAX_ID, ImageDetail, ImageList, State, UploadResponse
+from app.uploads import Upload, read_upload, store_upload
+from app.views import show_image
+from indexer.deletion import delete_image
+
+router = APIRouter(tags=["images"])
+
+
+async def read_form(request: Request, settings: AppSettings) -> AsyncIterator[Upload]:
+    """The upload that a request carries, while the request lasts."""
+    require_multipart(request)
+    async with read_upload(request, settings) as upload:
+        yield upload
+
+
+@router.post(
+    "/galleries/{gallery}/images",
+    status_code=202,
+    summary="Put pictures into a gallery",
+    openapi_extra={"requestBody": UPLOAD_BODY},
+    responses=problems(
+        "malformed_request",
+        "origin_refused",
+        "gallery_not_found",
+        "request_too_large",
+        "too_many_files",
+        "unsupported_media_type",
+        "validation_failed",
+        "storage_full",
+        "storage_unavailable",
+    ),
+)
+def upload(
+    gallery: GallerySlug, form: Annotated[Upload, Depends(read_form)], services: AppServices
+) -> UploadResponse:
+    """One result a file, in the order sent: `accepted` (durable, will be embedded), `duplicate`
+    (the same bytes with the same box are there already) or `refused` with a problem. One bad file
+    never stops its neighbours.
+
+    When storage fails on the way, what was accepted stays, and the files after it are refused with
+    that problem; where nothing was accepted yet, the whole answer is the problem.
+    """
+    return store_upload(services, gallery, form)
+
+
+@router.get(
+    "/galleries/{gallery}/images",
+    summary="List a gallery's pictures",
+    responses=problems("gallery_not_found", "validation_failed"),
+)
+def list_page(
+    gallery: GallerySlug,
+    services: AppServices,
+    state: Annotated[State | None, Query(description="Only pictures in this state.")] = None,
+    after_id: Annotated[
+        int, Query(ge=0, le=MAX_ID, description="Only pictures with a larger id.")
+    ] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+) -> ImageList:
+    """In the order in which they came. `next_after_id` is the next page's `after_id`."""
+    found = services.catalogue.list_images(gallery, state, after_id, limit + 1)
+    page = found[:limit]
+    next_after_id = page[-1].id if len(found) > limit else None
+    return ImageList(images=[show_image(image) for image in page], next_after_id=next_after_id)
+
+
+@router.get(
+    "/images/{image_id}",
+    summary="Show what is known of a picture",
+    responses=problems("image_not_found", "validation_failed"),
+)
+def show(image_id: ImageId, services: AppServices) -> ImageDetail:
+    """Its metadata, its state, and why it failed if it did."""
+    return show_image(services.catalogue.image(image_id))
+
+
+@router.delete(
+    "/images/{image_id}",
+    status_code=204,
+    summary="Delete a picture",
+    responses=problems("origin_refused", "image_not_found", "validation_failed"),
+)
+def delete(image_id: ImageId, services: AppServices) -> None:
+    """Row, vector and bytes. It can't be found from the moment this answers."""
+    delete_image(services.catalogue, services.store, image_id)
+    services.live_index.catch_up()
+
+
+@router.get(
+    "/images/{image_id}/content",
+    summary="The picture as it was sent",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The original bytes.",
+            "content": {"image/jpeg": {}, "image/png": {}, "image/webp": {}},
+        },
+        304: {"description": "Unchanged (`If-None-Match`)."},
+        **problems(
+            "image_not_found", "validation_failed", "picture_missing", "storage_unavailable"
+        ),
+    },
+)
+def content(image_id: ImageId, request: Request, services: AppServices) -> Response:
+    """Its `ETag` is the SHA-256 of the bytes."""
+    return content_response(services, services.catalogue.image(image_id), request.headers)
+
+
+@router.get(
+    "/images/{image_id}/thumbnail",
+    summary="A small JPEG of the picture",
+    response_class=Response,
+    responses={
+        200: {"description": "At most 320 pixels a side.", "content": {"image/jpeg": {}}},
+        304: {"description": "Unchanged (`If-None-Match`)."},
+        **problems(
+            "image_not_found",
+            "validation_failed",
+            "picture_missing",
+            "undecodable_picture",
+            "storage_unavailable",
+        ),
+    },
+)
+def thumbnail(image_id: ImageId, request: Request, services: AppServices) -> Response:
+    """Upright, and cropped to its box where it has one."""
+    return thumbnail_response(services, services.catalogue.image(image_id), request.headers)

@@ -1,0 +1,36 @@
+"""POST /search."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from app.deps import AppServices, require_json
+from app.documentation import problems
+from app.schemas import SearchRequest, SearchResponse
+from app.search import find_people
+
+router = APIRouter(tags=["search"])
+
+
+@router.post(
+    "/search",
+    summary="Find people by a description or by a picture",
+    dependencies=[Depends(require_json)],
+    responses=problems(
+        "malformed_json",
+        "origin_refused",
+        "gallery_not_found",
+        "image_not_found",
+        "image_not_searchable",
+        "request_too_large",
+        "unsupported_media_type",
+        "validation_failed",
+    ),
+)
+def search(request: SearchRequest, services: AppServices) -> SearchResponse:
+    """Rank a gallery's pictures by how well they fit `text`, or by likeness to the picture
+    `image_id`. `limit` pictures come back whenever that many meet the filters.
+
+    A description longer than the model reads is cut, and the answer says so (`truncated`).
+    """
+    return find_people(services, request)

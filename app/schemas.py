@@ -1,0 +1,269 @@
+"""What goes in and out over HTTP. Times are ISO 8601 with a zone; boxes are [x, y, width, height]
+in pixels of the upright picture."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+MAX_TEXT_CHARS = 2000
+MAX_LIMIT = 1000
+MAX_NAME_CHARS = 200
+MAX_TAGS = 32
+MAX_ID = 2**63 - 1  # what a 64-bit column holds
+
+
+def _printable(value: str) -> str:
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _clean_text(value: str) -> str:
+    """One line without control characters. Raises ValueError when nothing is left."""
+    spaced = "".join(" " if unicodedata.category(char) == "Cc" else char for char in value)
+    if not (cleaned := " ".join(spaced.split())):
+        raise ValueError("describe a person: the text is empty")
+    return cleaned
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("too far from now") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_clean_text)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_printable)
+]  # a camera, a tag, an external id
+Tags = Annotated[list[Name], Field(max_length=MAX_TAGS)]
+BoxList = tuple[int, int, int, int]
+State = Literal["pending", "searchable", "failed"]
+
+
+class Request(BaseModel):
+    """A body: fields that we don't know are refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldProblem(BaseModel):
+    field: str = Field(description="Path of the field, e.g. `filters.after`.")
+    message: str
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). `code` and `type` are stable: decide by them, show `detail`."""
+
+    type: str = Field(description="A URI that names the kind of problem.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="The HTTP status.")
+    code: str = Field(description="The last part of `type`.")
+    detail: str = Field(description="What happened this time, and what was expected.")
+    instance: str | None = Field(None, description="Names this request; it is in the log too.")
+    field: str | None = Field(None, description="The field of a file's metadata that is wrong.")
+    errors: list[FieldProblem] | None = Field(None, description="Each field that is wrong.")
+
+
+class ProblemKind(BaseModel):
+    """What a problem's `type` stands for."""
+
+    type: str
+    title: str
+    status: int
+    advice: str = Field(description="What to do about it.")
+
+
+class SearchFilters(Request):
+    """Only pictures that meet all of these are ranked."""
+
+    cameras: list[Name] = Field(
+        default_factory=list, max_length=1000, description="Taken by one of these cameras."
+    )
+    after: Moment | None = Field(None, description="Taken at this time or later.")
+    before: Moment | None = Field(None, description="Taken before this time.")
+    tags: Tags = Field(default_factory=list, description="Carrying all of these tags.")
+
+    @model_validator(mode="after")
+    def _order(self) -> SearchFilters:
+        if self.after is not None and self.before is not None and self.after >= self.before:
+            raise ValueError("`after` must be earlier than `before`")
+        return self
+
+
+class SearchRequest(Request):
+    """Exactly one of `text` and `image_id`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "gallery": "demo",
+                    "text": "a woman in a red jacket and black trousers with a grey backpack",
+                    "limit": 5,
+                }
+            ]
+        },
+    )
+
+    gallery: str = Field(min_length=1, max_length=100, description="Name of the gallery.")
+    text: Text | None = Field(
+        None, description=f"A description, up to {MAX_TEXT_CHARS} characters."
+    )
+    image_id: int | None = Field(
+        None, ge=1, le=MAX_ID, description="More like this picture; the picture itself is left out."
+    )
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many pictures at most.")
+    min_score: float | None = Field(
+        None, ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less."
+    )
+    filters: SearchFilters = Field(default_factory=SearchFilters)
+    reason: str | None = Field(
+        None, max_length=1000, description="Why this search is made, e.g. a case number."
+    )
+
+    @model_validator(mode="after")
+    def _one_query(self) -> SearchRequest:
+        if (self.text is None) == (self.image_id is None):
+            raise ValueError("give exactly one of `text` and `image_id`")
+        return self
+
+
+class SearchResult(BaseModel):
+    """A picture and how well it fits."""
+
+    rank: int = Field(description="1 is best.")
+    image_id: int
+    score: float = Field(description="Cosine similarity, -1 to 1. Higher is better.")
+    image_url: str
+    thumbnail_url: str
+    file_name: str
+    camera: str | None
+    captured_at: datetime | None
+    box: BoxList | None
+    tags: list[str]
+    external_id: str | None
+
+
+class Timing(BaseModel):
+    """Where the time went, in milliseconds."""
+
+    encode: float = Field(description="Description to vector; about 0 when it was asked before.")
+    index: float = Field(description="Finding the best vectors.")
+    rows: float = Field(description="Reading their rows.")
+
+
+class SearchResponse(BaseModel):
+    results: list[SearchResult] = Field(description="Best first.")
+    model: str = Field(description="Fingerprint of the model that ranked.")
+    generation: int = Field(description="Number of the last change that the index contains.")
+    indexed: int = Field(description="How many pictures of the gallery can be found.")
+    truncated: bool = Field(description="Whether the description was longer than the model reads.")
+    timing_ms: Timing
+
+
+class GalleryCounts(BaseModel):
+    pending: int = Field(description="Accepted, not embedded yet.")
+    searchable: int
+    failed: int = Field(description="Could not be embedded; the image says why.")
+
+
+class GalleryCreate(Request):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "station"}]})
+
+    name: str = Field(
+        min_length=1, max_length=100, description="Lower-case letters, digits and hyphens."
+    )
+
+
+class GallerySummary(BaseModel):
+    name: str
+    created_at: datetime
+    counts: GalleryCounts
+
+
+class GalleryDetail(GallerySummary):
+    cameras: list[str] = Field(description="Every camera that its pictures name.")
+
+
+class GalleryList(BaseModel):
+    galleries: list[GallerySummary]
+
+
+class ImageDetail(BaseModel):
+    """A picture and all that is known of it."""
+
+    id: int
+    gallery: str
+    file_name: str
+    content_type: str
+    size_bytes: int
+    width_px: int = Field(description="Width of the upright picture.")
+    height_px: int
+    sha256: str
+    camera: str | None
+    captured_at: datetime | None
+    box: BoxList | None
+    tags: list[str]
+    external_id: str | None
+    state: State
+    reason: str | None = Field(description="Why it failed.")
+    created_at: datetime
+    embedded_at: datetime | None
+    image_url: str
+    thumbnail_url: str
+
+
+class ImageList(BaseModel):
+    images: list[ImageDetail] = Field(description="In the order in which they came.")
+    next_after_id: int | None = Field(description="`after_id` of the next page, if there is one.")
+
+
+class FileMetadata(Request):
+    """What is known of one uploaded file. Every field may be left out."""
+
+    camera: Name | None = None
+    captured_at: Moment | None = Field(None, description="When it was taken, with a zone.")
+    box: BoxList | None = Field(
+        None, description="The person in the picture: x, y, width, height in upright pixels."
+    )
+    tags: Tags = Field(default_factory=list)
+    external_id: Name | None = Field(None, description="The id that another system knows it by.")
+
+
+class UploadResult(BaseModel):
+    """What became of one file."""
+
+    file_name: str
+    status: Literal["accepted", "duplicate", "refused"]
+    image_id: int | None = Field(
+        None, description="Its row; the first one's when it is a duplicate."
+    )
+    duplicate_of: int | None = Field(None, description="The image with the same bytes and box.")
+    problem: Problem | None = Field(None, description="Why it was refused.")
+
+
+class UploadResponse(BaseModel):
+    results: list[UploadResult] = Field(description="One a file, in the order sent.")
+    accepted: int
+    duplicates: int
+    refused: int
+
+
+class Health(BaseModel):
+    status: Literal["alive"] = "alive"
+    version: str
+
+
+class Readiness(BaseModel):
+    """Ready when every check is `ok`."""
+
+    ready: bool
+    checks: dict[str, str] = Field(description="`ok`, or what is wrong.")

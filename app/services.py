@@ -1,0 +1,57 @@
+"""What the service is made of, and how it is started and stopped. wiring.py builds it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from indexer.live_index import LiveIndex
+
+from app.query_vectors import QueryVectors
+from app.settings import Settings
+from indexer.catalogue import Catalogue
+from indexer.storage import ObjectStore
+from indexer.worker import Worker
+
+STOP_TIMEOUT_S = 5.0
+
+log = logging.getLogger("passerby")
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that routes and commands use. worker: None where another process does its work."""
+
+    settings: Settings
+    catalogue: Catalogue
+    store: ObjectStore
+    query_vectors: QueryVectors
+    live_index: LiveIndex
+    worker: Worker | None
+
+
+@contextmanager
+def running(services: Services) -> Iterator[None]:
+    """The live index follows the catalogue and the worker works until the block is left."""
+    services.live_index.start()
+    stop = threading.Event()
+    worker = services.worker
+    thread = None
+    if worker is not None:
+        thread = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if worker is not None and thread is not None:
+            worker.nudge()
+            thread.join(STOP_TIMEOUT_S)
+            if thread.is_alive():
+                # Its claim is under a lease: whoever starts next does the batch again.
+                log.warning("the worker did not stop within %g s", STOP_TIMEOUT_S)
+        services.live_index.stop()
+        services.catalogue.close()

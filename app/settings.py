@@ -1,0 +1,130 @@
+"""Settings of the service: every one is an environment variable `PASSERBY_<NAME>`."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import CommandError
+
+MB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """All settings, checked when built. Sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="PASSERBY_", extra="forbid", frozen=True)
+
+    # Where things are
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the embedded database, pictures and index snapshots."
+    )
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL, e.g. postgresql://user:password@host/passerby. "
+        "Default: a SQLite file in the data folder.",
+    )
+    storage_url: str | None = Field(
+        None,
+        description="Where picture bytes are kept: a folder or a bucket, e.g. s3://bucket/prefix. "
+        "Default: the folder `objects` in the data folder.",
+    )
+
+    # The model
+    model: str = Field(
+        "small",
+        description="`small` (ships with the program), a checkpoint folder, "
+        "`ViT-B-16:openai` and the like, or `file:PATH`.",
+    )
+    device: str = Field("auto", description="Where the model runs: auto, cpu, cuda, cuda:1, ...")
+    num_threads: int = Field(1, ge=1, le=256, description="CPU threads the model uses.")
+
+    # The server
+    host: str = Field("127.0.0.1", description="Address to listen on. Loopback only.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much goes to the log."
+    )
+
+    # Limits
+    max_file_bytes: int = Field(32 * MB, ge=1024, description="Largest picture file.")
+    max_request_bytes: int = Field(1024 * MB, ge=1024, description="Largest upload request.")
+    max_files: int = Field(1000, ge=1, le=10_000, description="Most files in one upload.")
+    max_decoded_bytes: int = Field(
+        64 * MB, ge=MB, description="Most memory that one picture may take when decoded."
+    )
+    query_cache_size: int = Field(
+        4096, ge=0, le=1_000_000, description="How many descriptions keep their vector in memory."
+    )
+
+    # The worker
+    worker_batch_size: int = Field(32, ge=1, le=4096, description="Pictures encoded at a time.")
+    worker_lease_s: float = Field(
+        60.0, gt=0, description="How long a worker may hold a picture before another takes it."
+    )
+    worker_max_attempts: int = Field(
+        3, ge=1, le=100, description="Attempts before a picture is given up as failed."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str | None) -> str | None:
+        if url is None or url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            return url
+        raise ValueError(
+            "expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME, "
+            f"got a URL that starts with {url.split(':')[0][:40]!r}"
+        )
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_only(cls, host: str) -> str:
+        if is_loopback(host):
+            return host
+        raise ValueError(
+            f"{host!r} is reachable by others, and this version has no access keys: listen on "
+            "127.0.0.1 (the default), ::1 or localhost"
+        )
+
+    @property
+    def database(self) -> str:
+        """The database URL in effect."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'passerby.db'}"
+
+    @property
+    def storage(self) -> str:
+        """The storage URL in effect."""
+        return self.storage_url or str(self.data_dir.absolute() / "objects")
+
+    @property
+    def index_dir(self) -> Path:
+        """Where index snapshots are kept."""
+        return self.data_dir.absolute() / "index"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings from the environment, with those `given` (not None) in their place.
+
+    Raises CommandError naming the first setting that is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise CommandError(f"PASSERBY_{name}: {reason}") from None

@@ -1,0 +1,114 @@
+"""The one place where app, indexer and model meet. The model is imported only when it is needed:
+torch takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from indexer.live_index import LiveIndex
+
+from app.errors import CommandError
+from app.query_vectors import QueryVectors
+from app.services import Services
+from app.settings import Settings
+from indexer import migrate
+from indexer.catalogue import Catalogue
+from indexer.protocols import ImageEncoder, TextEncoder
+from indexer.storage import ObjectStore
+from indexer.worker import Worker
+
+if TYPE_CHECKING:
+    from model.data.synthetic import SyntheticPicture
+
+
+class Encoder(ImageEncoder, TextEncoder, Protocol):
+    """Pictures and texts into one space."""
+
+
+def build_services(
+    settings: Settings, *, with_worker: bool, encoder: Encoder | None = None
+) -> Services:
+    """Everything the service needs, opened and tried: the database is migrated, the model has made
+    a vector. Nothing runs yet, see services.running.
+
+    encoder: in place of the one that the settings name.
+    Raises CommandError, SchemaMismatch, DatabaseUnavailable, StorageUnavailable.
+    """
+    catalogue, store = open_data(settings)
+    encoder = encoder or load_encoder(settings)
+    query_vectors = QueryVectors(encoder, settings.query_cache_size)
+    live_index = LiveIndex(catalogue, encoder.fingerprint, encoder.dim, settings.index_dir)
+    worker = None
+    if with_worker:
+        worker = build_worker(settings, catalogue, store, encoder, on_commit=live_index.nudge)
+    return Services(settings, catalogue, store, query_vectors, live_index, worker)
+
+
+def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
+    """The database, migrated, and the storage. Raises CommandError, IndexerError."""
+    make_data_dir(settings.data_dir)
+    migrate.upgrade(settings.database)
+    return Catalogue(settings.database), ObjectStore(settings.storage)
+
+
+def make_data_dir(folder: Path) -> None:
+    """Make the data folder if it is missing. Raises CommandError when it can't be written."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CommandError(
+            f"the data folder {folder} can't be written ({error.strerror}): make it writable, or "
+            "name another with --data-dir or PASSERBY_DATA_DIR"
+        ) from error
+
+
+def build_worker(
+    settings: Settings,
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ImageEncoder,
+    on_commit: Callable[[], None] | None = None,
+) -> Worker:
+    """A worker as the settings have it."""
+    return Worker(
+        catalogue,
+        store,
+        encoder,
+        batch_size=settings.worker_batch_size,
+        lease_s=settings.worker_lease_s,
+        max_attempts=settings.worker_max_attempts,
+        on_commit=on_commit,
+    )
+
+
+def load_encoder(settings: Settings) -> Encoder:
+    """The model that the settings name, after a forward pass on each side worked.
+
+    Raises CommandError with the reason in one line.
+    """
+    from model.errors import ModelError
+    from model.runtime import load_runtime
+
+    try:
+        encoder = load_runtime(settings.model, settings.device, settings.num_threads)
+    except ModelError as error:
+        raise CommandError(f"model {settings.model!r}: {error}") from error
+    height_px, width_px = encoder.image_size
+    picture_BD = encoder.encode_image(np.zeros((1, height_px, width_px, 3), np.uint8))
+    text_BD = encoder.encode_text(["a person"])
+    if not np.isfinite(picture_BD).all() or not np.isfinite(text_BD).all():
+        raise CommandError(f"model {settings.model!r} gives no finite numbers: fetch it again")
+    return encoder
+
+
+def draw_identities(first: int, count: int, pictures: int, seed: int) -> Iterator[SyntheticPicture]:
+    """Drawn people for the demo: `pictures` of each of `count` identities."""
+    from model.data.synthetic import draw_people
+
+    return draw_people(count, seed=seed, first_identity=first, num_pictures=pictures)
