@@ -1,0 +1,125 @@
+"""An encoder on disk: safetensors beside a JSON that says all about it.
+
+A checkpoint is a folder of `model.safetensors` and `checkpoint.json`. What training needs to go on
+(optimiser, memory bank) is kept elsewhere, so that a checkpoint is only what serves.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.config import Architecture, to_plain
+from model.encoder import DualEncoder, compute_fingerprint
+from model.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+CARD = "checkpoint.json"
+FORMAT = 1
+
+
+def save_checkpoint(
+    encoder: DualEncoder,
+    folder: Path,
+    *,
+    recipe: Mapping[str, object],
+    metrics: Mapping[str, object],
+    dtype: torch.dtype = torch.float32,
+) -> str:
+    """Write the encoder, whole or not at all, in place of what is there. Returns its fingerprint.
+
+    recipe, metrics: what JSON can hold; how it was trained, and how well it did.
+    dtype: of the stored weights; the fingerprint is that of the encoder as it will be loaded.
+    """
+    state = {
+        name: tensor.detach().cpu().to(dtype).contiguous()
+        for name, tensor in encoder.clip.state_dict().items()
+    }
+    fingerprint = compute_fingerprint(encoder.architecture, state)
+    card = {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "architecture": to_plain(encoder.architecture),
+        "tokenizer": "openai-clip-bpe",
+        "weights_dtype": str(dtype).removeprefix("torch."),
+        "recipe": dict(recipe),
+        "metrics": dict(metrics),
+    }
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file(state, fresh / WEIGHTS)
+    (fresh / CARD).write_text(json.dumps(card, indent=2) + "\n")
+    _swap(fresh, folder)
+    return fingerprint
+
+
+def _swap(fresh: Path, folder: Path) -> None:
+    """Put `fresh` in the place of `folder`; at every moment one of the two is whole."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_card(folder: Path) -> dict[str, object]:
+    """The JSON beside the weights. Raises CheckpointError where it is missing or malformed."""
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder}: no checkpoint here, expected {CARD}") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON: {error}") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        got = card.get("format") if isinstance(card, dict) else card
+        raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}")
+    return card
+
+
+def load_checkpoint(folder: Path) -> DualEncoder:
+    """The encoder of a checkpoint folder, float32, on the CPU, ready to encode.
+
+    Raises CheckpointError where a file is missing, malformed, or not what its fingerprint says.
+    """
+    card = read_card(folder)
+    state = _read_weights(folder / WEIGHTS)
+    try:
+        architecture = Architecture(**cast("dict[str, object]", card["architecture"]))  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CARD}: architecture: {error}") from error
+    fingerprint = compute_fingerprint(architecture, state)
+    if fingerprint != card.get("fingerprint"):
+        raise CheckpointError(
+            f"{folder}: the weights are not those the checkpoint was saved with "
+            f"(fingerprint {card.get('fingerprint')!r}, got {fingerprint!r}); copy it again"
+        )
+    try:
+        encoder = DualEncoder(architecture)
+        encoder.clip.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    except (ValueError, RuntimeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{folder}: weights and architecture disagree: {first_line}"
+        ) from error
+    encoder.adopt_fingerprint(fingerprint)
+    return encoder.eval()
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: missing") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not readable as safetensors: {error}; copy it again"
+        ) from error

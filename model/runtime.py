@@ -1,0 +1,66 @@
+"""The encoder as a service runs it: arrays in, arrays out, safe for many threads.
+
+Shapes: B batch, H, W height and width, D embedding.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.encoder import DualEncoder
+from model.tokens import count_tokens
+from model.zoo import load_encoder
+
+BATCH = 64
+
+
+class Runtime:
+    """A DualEncoder behind plain arrays, in batches of bounded memory."""
+
+    def __init__(self, encoder: DualEncoder) -> None:
+        self._encoder = encoder
+
+    @property
+    def fingerprint(self) -> str:
+        """Names architecture and weights exactly."""
+        return self._encoder.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """D, the dimension of a vector."""
+        return self._encoder.dim
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of a picture in pixels."""
+        return self._encoder.image_size
+
+    def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 RGB (B, H, W, 3) of `image_size` -> unit float32 (B, D)."""
+        pixels_B3HW = torch.from_numpy(np.ascontiguousarray(pixels_BHW3)).permute(0, 3, 1, 2)
+        parts = [self._encoder.encode_image(part) for part in torch.split(pixels_B3HW, BATCH)]
+        return torch.cat(parts).cpu().numpy()
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """B texts -> unit float32 (B, D)."""
+        parts = [
+            self._encoder.encode_text(texts[start : start + BATCH])
+            for start in range(0, len(texts), BATCH)
+        ]
+        return torch.cat(parts).cpu().numpy()
+
+    def is_truncated(self, text: str) -> bool:
+        """Whether the text has more tokens than the model reads."""
+        return count_tokens(text) > self._encoder.architecture.context_length
+
+
+def load_runtime(path_or_name: str, device: str = "auto", num_threads: int = 1) -> Runtime:
+    """The encoder of that name (see `load_encoder`) ready to serve.
+
+    num_threads: torch's threads in this process; more than one collapses as soon as anything else
+    uses the cores. Raises CheckpointError with one line that says what to do.
+    """
+    torch.set_num_threads(num_threads)
+    return Runtime(load_encoder(path_or_name, device))

@@ -1,0 +1,53 @@
+"""Text to tokens: CLIP's byte-pair tokenizer, trimmed, with a mask token."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from torch import Tensor
+
+MASK_TOKEN = 49405
+"""`<|mask|>`: the last merge of CLIP's vocabulary, which English text never needs."""
+START_TOKEN = 49406
+END_TOKEN = 49407
+PAD_TOKEN = 0
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> SimpleTokenizer:
+    return SimpleTokenizer()
+
+
+def count_tokens(text: str) -> int:
+    """Tokens of a text before any cut, start and end token included."""
+    return len(_tokenizer().encode(text)) + 2
+
+
+def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
+    """Texts to (B, L) long, L the longest text's length, at most `context_length`; 0 pads.
+
+    A longer text keeps its first context_length - 1 tokens and the end token. CLIP's text
+    attention is causal and reads the feature at the end token, so trimming changes nothing.
+    """
+    tokens_BL: Tensor = _tokenizer()(list(texts), context_length=context_length)
+    return trim(tokens_BL)
+
+
+def trim(tokens_BL: Tensor) -> Tensor:
+    """Drop the columns in which every row is padding."""
+    longest = int(tokens_BL.argmax(dim=1).max()) + 1
+    return tokens_BL[:, :longest]
+
+
+def mask_tokens(tokens_BL: Tensor, ratio: float, generator: torch.Generator) -> Tensor:
+    """Replace each word token by the mask token with probability `ratio`, at least one a row.
+
+    tokens_BL: long. Start, end and padding stay; a row without a word token stays as it is.
+    """
+    is_word_BL = (tokens_BL != START_TOKEN) & (tokens_BL != END_TOKEN) & (tokens_BL != PAD_TOKEN)
+    draw_BL = torch.rand(tokens_BL.shape, generator=generator, device=generator.device)
+    draw_BL = draw_BL.to(tokens_BL.device).masked_fill(~is_word_BL, 2.0)
+    lowest_B1 = draw_BL.amin(dim=1, keepdim=True)
+    masked_BL = is_word_BL & ((draw_BL < ratio) | (draw_BL == lowest_B1))
+    return tokens_BL.masked_fill(masked_BL, MASK_TOKEN)

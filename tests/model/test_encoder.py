@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.encoder import DualEncoder
+from model.runtime import Runtime
+from model.tokens import tokenize
+from tests.model.conftest import TINY
+
+
+def test_encoder_returns_unit_float32(tiny_encoder: DualEncoder) -> None:
+    pixels = torch.randint(0, 256, (3, 3, 32, 16), dtype=torch.uint8)
+    for features in (tiny_encoder.encode_image(pixels), tiny_encoder.encode_text(["a", "b", "c"])):
+        assert features.shape == (3, 16)
+        assert features.dtype == torch.float32
+        torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
+
+
+def test_trimmed_text_equals_open_clips_own_padded_forward(tiny_encoder: DualEncoder) -> None:
+    texts = ["a man", "a woman in a long red coat with a bag"]
+    tokens_BL = tokenize(texts)
+    padded = torch.zeros(2, 77, dtype=torch.long)
+    padded[:, : tokens_BL.shape[1]] = tokens_BL
+    torch.testing.assert_close(
+        tiny_encoder.text_features(tokens_BL), tiny_encoder.clip.encode_text(padded)
+    )
+
+
+def test_uint8_and_normalised_pixels_agree(tiny_encoder: DualEncoder) -> None:
+    pixels = torch.randint(0, 256, (2, 3, 32, 16), dtype=torch.uint8)
+    mean = torch.tensor(TINY.image_mean).view(3, 1, 1)
+    std = torch.tensor(TINY.image_std).view(3, 1, 1)
+    normalised = (pixels / 255 - mean) / std
+    torch.testing.assert_close(
+        tiny_encoder.encode_image(pixels), tiny_encoder.encode_image(normalised)
+    )
+
+
+def test_encoder_refuses_pictures_of_another_size(tiny_encoder: DualEncoder) -> None:
+    with pytest.raises(ValueError, match=r"expected \(B, 3, 32, 16\), got \(1, 3, 16, 32\)"):
+        tiny_encoder.encode_image(torch.zeros(1, 3, 16, 32, dtype=torch.uint8))
+
+
+def test_fingerprint_tells_weights_and_architecture_apart() -> None:
+    torch.manual_seed(0)
+    one = DualEncoder(TINY)
+    other = DualEncoder(TINY)
+    same = DualEncoder(TINY)
+    same.load_state_dict(one.state_dict())
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    squashed = DualEncoder(replace(TINY, image_mean=(0.5, 0.5, 0.5)))
+    squashed.load_state_dict(one.state_dict())
+    assert squashed.fingerprint != one.fingerprint
+
+
+def test_published_architecture_has_the_published_size() -> None:
+    from model.config import Architecture
+    from model.trainer import count_parameters
+
+    architecture = Architecture(
+        embed_dim=512,
+        image_size=(384, 128),
+        vision={"layers": 12, "width": 768, "patch_size": 16},
+        text={"layers": 12, "width": 512, "heads": 8},
+    )
+    with torch.device("meta"):
+        encoder = DualEncoder(architecture)
+    assert count_parameters(encoder) == 149_617_665
+    assert encoder.clip.visual.grid_size == (24, 8)
+
+
+def test_unknown_architecture_field_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"architecture: open_clip refuses it: .*depth"):
+        DualEncoder(replace(TINY, vision={"depth": 3}))
+
+
+def test_runtime_speaks_arrays(tiny_encoder: DualEncoder) -> None:
+    runtime = Runtime(tiny_encoder)
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 32, 16, 3), dtype=np.uint8)
+    vectors = runtime.encode_image(pixels)
+    assert vectors.shape == (70, 16)
+    assert vectors.dtype == np.float32
+    one = tiny_encoder.encode_image(torch.from_numpy(pixels[69:]).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(vectors[69], one[0].numpy(), atol=1e-6)
+    texts = [f"person {n}" for n in range(70)]
+    assert runtime.encode_text(texts).shape == (70, 16)
+    assert not runtime.is_truncated("a man in a hat")
+    assert runtime.is_truncated("hat " * 80)
