@@ -1,0 +1,1 @@
+"""Pairs of pictures and captions: where they come from and how they are fed to a model."""

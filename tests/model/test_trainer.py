@@ -1,0 +1,163 @@
+"""The loop on a tiny model: it learns, writes down what it did, and resumes exactly."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import load_encoder
+from model.config import ObjectiveConfig, OptimConfig, Recipe
+from model.data.loader import PairLoader
+from model.data.records import Dataset
+from model.encoder import DualEncoder
+from model.evaluate import evaluate_retrieval
+from model.memory_bank import MemoryBank
+from model.objective import Objective
+from model.optim import build_optimizer, learning_rate_factor
+from model.relations import measure_relations
+from model.trainer import METRICS, fit
+from tests.model.conftest import TINY
+
+RECIPE = Recipe(
+    name="tiny",
+    init=TINY,
+    objective=ObjectiveConfig(local_from_epoch=2, relations_from_epoch=3, temperature=0.05),
+    optim=OptimConfig(lr=3e-3, eps=1e-8, warmup_epochs=1, decoupled=True, clip_norm=1.0),
+    batch_size=8,
+    epochs=4,
+)
+
+
+def read_rows(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / METRICS).read_text().splitlines()]
+
+
+def test_training_learns_to_find_people(tmp_path: Path, coloured: Dataset) -> None:
+    late = replace(
+        RECIPE.objective, local_from_epoch=25, relations_from_epoch=25, image_threshold=0.95,
+        text_threshold=0.95, bank_threshold=0.95,
+    )  # fmt: skip
+    recipe = replace(RECIPE, epochs=40, objective=late)
+    best = fit(recipe, coloured, tmp_path / "run", device="cpu")
+    metrics = evaluate_retrieval(load_encoder(str(best), "cpu"), coloured.test)
+    assert metrics.r1 > 40  # chance is 6
+    rows = read_rows(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == list(range(1, 41))
+    assert max(row["val"]["r1"] for row in rows) > 40
+
+
+def test_losses_come_in_by_epoch(tmp_path: Path, coloured: Dataset) -> None:
+    fit(RECIPE, coloured, tmp_path / "run", device="cpu")
+    names = [set(row["losses"]) for row in read_rows(tmp_path / "run")]
+    assert names[0] == {"info_nce", "consistency"}
+    assert names[1] == {"info_nce", "consistency", "local_relation"}
+    assert names[2] == names[3] == {*names[1], "global_relation"}
+
+
+def test_stopped_run_resumes_to_the_same_losses(tmp_path: Path, coloured: Dataset) -> None:
+    fit(RECIPE, coloured, tmp_path / "whole", device="cpu")
+
+    class Stopped(Exception):
+        pass
+
+    def stop_in_third_epoch(step) -> None:
+        if (step.epoch, step.step) == (3, 2):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(RECIPE, coloured, tmp_path / "cut", device="cpu", on_step=stop_in_third_epoch)
+    fit(RECIPE, coloured, tmp_path / "cut", device="cpu", resume=True)
+    timing = {"pairs_per_s", "seconds"}
+    whole, cut = (
+        [{k: v for k, v in row.items() if k not in timing} for row in read_rows(tmp_path / name)]
+        for name in ("whole", "cut")
+    )
+    assert whole == cut
+
+
+def test_run_is_neither_overwritten_nor_resumed_by_mistake(
+    tmp_path: Path, coloured: Dataset
+) -> None:
+    recipe = replace(RECIPE, epochs=1)
+    with pytest.raises(ValueError, match="nothing to resume"):
+        fit(recipe, coloured, tmp_path, device="cpu", resume=True)
+    fit(recipe, coloured, tmp_path, device="cpu")
+    with pytest.raises(ValueError, match="holds a run already"):
+        fit(recipe, coloured, tmp_path, device="cpu")
+    with pytest.raises(ValueError, match="other settings"):
+        fit(replace(recipe, seed=1), coloured, tmp_path, device="cpu", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("switches", "expected"),
+    [
+        ({"local_relations": False, "global_relations": False, "consistency": False}, {"info_nce"}),
+        ({"global_relations": False, "consistency": False}, {"info_nce", "local_relation"}),
+        ({"local_relations": False, "consistency": False}, {"info_nce", "global_relation"}),
+        ({"consistency": False}, {"info_nce", "local_relation", "global_relation"}),
+        ({}, {"info_nce", "local_relation", "global_relation", "consistency"}),
+    ],
+)
+def test_switches_give_the_papers_ablations(
+    coloured: Dataset, tiny_encoder: DualEncoder, switches: dict, expected: set[str]
+) -> None:
+    config = ObjectiveConfig(**switches)
+    recipe = replace(RECIPE, objective=config)
+    bank = MemoryBank(32, tiny_encoder.dim) if config.global_relations else None
+    loader = PairLoader(coloured.train, recipe, tiny_encoder)
+    batch = next(loader.batches(1, torch.device("cpu")))
+    assert (batch.poor_tokens_BL is not None) == config.consistency
+    losses = Objective(config, bank)(tiny_encoder, batch, epoch=2)
+    assert set(losses) == expected
+    assert all(loss.isfinite() for loss in losses.values())
+
+
+def test_loader_repeats_an_epoch_and_covers_every_pair(
+    coloured: Dataset, tiny_encoder: DualEncoder
+) -> None:
+    loader = PairLoader(coloured.train, RECIPE, tiny_encoder)
+    first, again, other = (
+        torch.cat([batch.index_B for batch in loader.batches(epoch, torch.device("cpu"))])
+        for epoch in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert sorted(first.tolist()) == list(range(32))
+
+
+def test_relations_are_judged_by_true_identity() -> None:
+    bank = MemoryBank(4, 2)
+    features = torch.tensor([[1.0, 0.0], [1.0, 0.01], [1.0, 0.02], [-1.0, 0.0]])
+    bank.update(torch.arange(4), features, features)
+    report = measure_relations(
+        bank,
+        np.array([0, 0, 1, 2]),
+        np.array([0, 1, 2, 3]),
+        ObjectiveConfig(top_k=1),
+        batch_size=4,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert report.local_mined == 6
+    assert report.local_right == pytest.approx(100 * 2 / 6)
+    assert report.global_mined == 3  # 0 and 2 take 1, 1 takes either; 3 is alone
+    assert report.global_right in (pytest.approx(100 / 3), pytest.approx(200 / 3))
+
+
+def test_learning_rate_rises_then_falls_to_zero() -> None:
+    config = OptimConfig(warmup_epochs=5, warmup_from=0.1)
+    assert learning_rate_factor(0, 40, config) == pytest.approx(0.1)
+    assert learning_rate_factor(2.5, 40, config) == pytest.approx(0.55)
+    assert learning_rate_factor(5, 40, config) == pytest.approx(1)
+    assert learning_rate_factor(22.5, 40, config) == pytest.approx(0.5)
+    assert learning_rate_factor(40, 40, config) == pytest.approx(0)
+
+
+def test_biases_learn_faster_and_do_not_decay(tiny_encoder: DualEncoder) -> None:
+    weights, biases = build_optimizer(tiny_encoder, OptimConfig()).param_groups
+    assert biases["lr"] == 2 * weights["lr"]
+    assert (weights["weight_decay"], biases["weight_decay"]) == (4e-5, 0)
+    assert len(weights["params"]) + len(biases["params"]) == len([*tiny_encoder.parameters()])
+    assert all(parameter.ndim == 1 for parameter in biases["params"])
