@@ -9,7 +9,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-_FEW_ROWS = 2_000  # below it, computing scores of allowed rows alone beats a scan of all
 _FIRST_ROWS = 1_024
 
 
@@ -70,20 +69,10 @@ class FaissIndex:
         k = min(k, num_allowed)
         if k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        if allowed_N is not None and num_allowed <= _FEW_ROWS:
-            positions_F, scores_F = self._score(query_D, np.flatnonzero(allowed_N))
-        else:
-            positions_F, scores_F = self._scan(query_D, k, num_allowed, allowed_N)
+        positions_F, scores_F = self._scan(query_D, k, num_allowed, allowed_N)
         ids_F = self.ids[positions_F]
         best = np.lexsort((ids_F, -scores_F))[:k]
         return ids_F[best], scores_F[best]
-
-    def _score(
-        self, query_D: NDArray[np.float32], positions_F: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Scores of these rows. Summed row by row: BLAS may score equal rows differently."""
-        vectors_FD = self.vectors()[positions_F].astype(np.float32)
-        return positions_F, (vectors_FD * query_D).sum(axis=1)
 
     def _scan(
         self,
