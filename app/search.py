@@ -47,8 +47,8 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
     started = time.perf_counter()
     query_D, truncated = query_vector(services, request)
     watch.lap("encode", started)
+    status = services.live_index.status()  # before: what is found is at least as new
     found = find_rows(services, request, query_D, watch)
-    status = services.live_index.status()
     return SearchResponse(
         results=[_result(rank, hit, row) for rank, (hit, row) in enumerate(found, start=1)],
         model=services.query_vectors.model,

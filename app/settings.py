@@ -45,7 +45,7 @@ class Settings(BaseSettings):
 
     # The server
     host: str = Field("127.0.0.1", description="Address to listen on. Loopback only.")
-    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much goes to the log."
     )

@@ -96,7 +96,7 @@ def run_server(
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
-                announce(f"http://{url_host(settings.host)}:{settings.port}")
+                announce(f"http://{url_host(settings.host)}:{listener.getsockname()[1]}")
 
         try:
             Server(config).run(sockets=[listener])
