@@ -91,7 +91,7 @@ class Canvas:
         self._dim.line(self.to_px(points), fill=level, width=width_px)
 
     def soft_shade(self, size_px: tuple[int, int]) -> NDArray[np.float32]:
-        """Gain of each pixel, (height, width) float32, about 0.5 to 1.2. size_px: (width, height)."""
+        """Gain of each pixel: (height, width) float32, about 0.5 to 1.2. size_px: width, height."""
         small = self.shade.resize(size_px, Image.Resampling.BOX)
         small = small.filter(ImageFilter.GaussianBlur(0.0055 * size_px[1]))
         return np.asarray(small, dtype=np.float32) * (0.9 / NEUTRAL) + 0.1

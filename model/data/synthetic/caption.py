@@ -188,13 +188,11 @@ def _i_saw(a: Account) -> str:
 
 
 def _load_first(a: Account) -> str:
-    lead = _if_any("", a.load, ", ") or (f"{a.setting}, " if a.setting else "here ")
-    verb = "is wearing" if a.load or a.setting else "is, wearing"
-    if verb == "is, wearing":
-        return _say(
-            f"here is {a.subject}{_if_any(' with ', a.looks)}, wearing {listed(a.worn + a.extras)}"
-        )
-    return _say(f"{lead}{a.subject}{_if_any(' with ', a.looks)} {verb} {listed(a.worn + a.extras)}")
+    looks, worn = _if_any(" with ", a.looks), listed(a.worn + a.extras)
+    lead = listed(a.load) or a.setting
+    if not lead:
+        return _say(f"here is {a.subject}{looks}, wearing {worn}")
+    return _say(f"{lead}, {a.subject}{looks} is wearing {worn}")
 
 
 def _feet_first(a: Account) -> str:
@@ -208,9 +206,8 @@ def _feet_first(a: Account) -> str:
 
 def _looking_for(a: Account) -> str:
     lead = a.witness.say(("looking for", "look for", "please find", "searching for"))
-    return _say(
-        f"{lead} {a.subject} in {listed(a.worn)}{_if_any(', with ', a.looks + a.extras)}{_if_any(', ', a.load)}"
-    )
+    details = _if_any(", with ", a.looks + a.extras) + _if_any(", ", a.load)
+    return _say(f"{lead} {a.subject} in {listed(a.worn)}{details}")
 
 
 def _notes(a: Account) -> str:
@@ -254,7 +251,7 @@ def _there_is(a: Account) -> str:
 
 def _load_in_the_middle(a: Account) -> str:
     return _say(
-        f"{a.subject}{_if_any(' ', a.load)}{',' if a.load else ''} wearing {listed(a.extras + a.worn)}",
+        f"{a.subject} {_if_any('', a.load, ',')} wearing {listed(a.extras + a.worn)}",
         _if_any(f"{a.witness.she} {a.witness.has} ", a.looks),
         f"{a.witness.she} {a.witness.is_now} {a.setting}" if a.setting else "",
     )
@@ -262,9 +259,9 @@ def _load_in_the_middle(a: Account) -> str:
 
 def _with_looks(a: Account) -> str:
     w = a.witness
-    looks = _if_any("with ", a.looks, ", ")
+    looks, extras = _if_any("with ", a.looks, ", "), _if_any(" as well as ", a.extras)
     return _say(
-        f"{looks}the {w.noun} {a.setting} wears {listed(a.worn)}{_if_any(' as well as ', a.extras)}",
+        f"{looks}the {w.noun} {a.setting} wears {listed(a.worn)}{extras}",
         _being(a),
     )
 
@@ -284,10 +281,8 @@ def _head_to_toe(a: Account) -> str:
 
 def _seen(a: Account) -> str:
     where = a.setting.removeprefix("seen ") or "on camera"
-    return _say(
-        f"seen {where}: {a.subject}{_if_any(' with ', a.extras + a.looks)}, {_if_any('', a.load, ', ')}"
-        f"clothed in {listed(a.worn)}"
-    )
+    details = _if_any(" with ", a.extras + a.looks) + _if_any(", ", a.load)
+    return _say(f"seen {where}: {a.subject}{details}, clothed in {listed(a.worn)}")
 
 
 _PLANS: tuple[Callable[[Account], str], ...] = (

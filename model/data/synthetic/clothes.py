@@ -7,6 +7,9 @@ from model.data.synthetic.skeleton import Arm, Leg, Proportions, Skeleton
 
 Outline = list[Point]
 
+# Trousers that go into boots; others fall over them.
+_NARROW = ("jeans", "leggings")
+
 
 def cloth_of(garment: Garment) -> Cloth:
     accent = CLOTH[garment.accent] if garment.accent else (255, 255, 255)
@@ -14,16 +17,23 @@ def cloth_of(garment: Garment) -> Cloth:
 
 
 def draw_leg(canvas: Canvas, who: Identity, leg: Leg, bones: Skeleton, skin: RGB) -> None:
-    """Bare leg, then the trouser leg over it, then the shoe."""
+    """Bare leg and shoe, then the trouser leg over them; boots go over narrow trousers."""
     size, lower = bones.size, who.lower
     thigh, shin = size.thigh, size.thigh * 0.66
     is_covered = lower is not None and lower.kind not in ("skirt", "shorts")
     if not is_covered:
         canvas.limb((leg.hip, leg.knee), (thigh, shin), skin)
         canvas.limb((leg.knee, leg.ankle), (shin, shin * 0.52), skin)
-    draw_shoe(canvas, who.shoes, leg, bones, under_cloth=is_covered)
-    if lower is None or lower.kind == "skirt":
-        return
+    is_tucked = who.shoes.kind == "boots" and lower is not None and lower.kind in _NARROW
+    if not is_tucked:
+        draw_shoe(canvas, who.shoes, leg, bones, has_shaft=not is_covered)
+    if lower is not None and lower.kind != "skirt":
+        _draw_trouser_leg(canvas, lower, leg, thigh)
+    if is_tucked:
+        draw_shoe(canvas, who.shoes, leg, bones, has_shaft=True)
+
+
+def _draw_trouser_leg(canvas: Canvas, lower: Garment, leg: Leg, thigh: float) -> None:
     fill = cloth_of(lower)
     if lower.kind == "shorts":
         end = _between(leg.hip, leg.knee, 0.82)
@@ -46,15 +56,13 @@ def draw_leg(canvas: Canvas, who: Identity, leg: Leg, bones: Skeleton, skin: RGB
         canvas.line([*edge, (foot[0] + outward * thigh * 0.2, foot[1])], 0.008, seam)
 
 
-def draw_shoe(
-    canvas: Canvas, shoes: Thing, leg: Leg, bones: Skeleton, *, under_cloth: bool
-) -> None:
+def draw_shoe(canvas: Canvas, shoes: Thing, leg: Leg, bones: Skeleton, *, has_shaft: bool) -> None:
     paint = CLOTH[shoes.colour]
     x, y = leg.ankle
     sole = (235, 235, 230) if shoes.kind == "trainers" else darker(paint, 0.6)
     if shoes.kind == "trainers" and shoes.colour == "white":
         sole = (205, 205, 205)
-    if shoes.kind == "boots":
+    if shoes.kind == "boots" and has_shaft:
         top = _between(leg.ankle, leg.knee, 0.42)
         canvas.limb((top, leg.ankle), (0.058, 0.05), paint)
     if bones.direction:
@@ -168,8 +176,8 @@ def trunk_outline(bones: Skeleton, hem: float, *, grow: float = 0.0, flare: floa
     wide = size.half_shoulder + grow
     right = [
         (0.03, top - 0.012),
-        (wide * 0.72, top + 0.004),
-        (wide, top + 0.028),
+        (wide * 0.66, top + 0.006),
+        (wide, top + 0.04),
         (chest, top + 0.1),
         (waist, size.waist),
         (hip, size.hip),

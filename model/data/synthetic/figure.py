@@ -10,7 +10,9 @@ from model.data.synthetic.belongings import (
 from model.data.synthetic.canvas import Canvas
 from model.data.synthetic.clothes import draw_hips, draw_leg, draw_sleeve
 from model.data.synthetic.colours import RGB, SKIN
-from model.data.synthetic.head import Head, draw_hair_behind, draw_head
+from model.data.synthetic.face import Head
+from model.data.synthetic.hair import draw_hair_behind
+from model.data.synthetic.head import draw_head
 from model.data.synthetic.outfit import IN_FRONT, Identity
 from model.data.synthetic.skeleton import SIDES, Skeleton, pose
 from model.data.synthetic.tops import draw_outer, draw_scarf, draw_upper

@@ -47,7 +47,7 @@ def _flatten(canvas: Canvas, box_px: tuple[float, float, float, float]) -> None:
 
 def _draw_car(draw: ImageDraw.ImageDraw, size: tuple[int, int], top: float, rng: Random) -> None:
     w, h = size
-    paint = rng.choice(((150, 152, 156), (60, 62, 68), (206, 206, 204), (96, 40, 40), (52, 66, 92)))
+    paint = rng.choice(((60, 62, 68), (206, 206, 204), (96, 40, 40), (52, 66, 92)))
     nose = rng.choice((-1, 1))
     outline = [
         (-0.2 * w, top + 0.01 * h),

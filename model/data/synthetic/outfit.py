@@ -133,7 +133,7 @@ def sample_identity(number: int, city: str, rng: Random) -> Identity:
         skin=pick(rng, {"light": 4, "tanned": 2.5, "brown": 2, "dark": 2}),
     )
     outer = _sample_outer(city, rng) if rng.random() < 0.42 else None
-    upper = _sample_upper(city, body, rng)
+    upper = _sample_upper(city, body, rng, beneath=outer)
     lower = None if upper.kind == "dress" else _sample_lower(city, body, upper, rng)
     hat = _sample_hat(city, body, rng) if rng.random() < 0.34 else None
     veiled = hat is not None and hat.kind == "headscarf"
@@ -192,14 +192,14 @@ def _sample_hat(city: str, body: Body, rng: Random) -> Thing:
     return Thing(pick(rng, kinds), _colour(rng, city))
 
 
-def _sample_upper(city: str, body: Body, rng: Random) -> Garment:
+def _sample_upper(city: str, body: Body, rng: Random, *, beneath: Garment | None) -> Garment:
     kinds = {"t-shirt": 4.0, "shirt": 2.5, "sweater": 2.5, "hoodie": 2.0, "polo shirt": 1.2}
     if body.sex == "female":
         kinds |= {"dress": 2.6, "blouse": 2.0, "tank top": 1.2}
     else:
         kinds |= {"tank top": 0.5}
     kind = pick(rng, kinds)
-    colour = _colour(rng, city)
+    colour = _colour(rng, city, other_than=beneath.colour if beneath else None)
     patterns = {"plain": 6.0, "stripes": 2.2}
     if kind in ("shirt", "dress", "blouse"):
         patterns |= {"check": 2.0, "dots": 1.0}

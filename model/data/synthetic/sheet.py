@@ -15,7 +15,10 @@ _TEXT_LINES = 15
 def contact_sheet(
     pictures: Sequence[SyntheticPicture], *, num_columns: int = 4, cell_px: int = 150
 ) -> Image.Image:
-    """Lay pictures out in reading order, num_columns a row; RGB. Raises ValueError without pictures."""
+    """Lay pictures out in reading order, num_columns a row; RGB.
+
+    Raises ValueError without pictures.
+    """
     if not pictures:
         raise ValueError("pictures: got none, expected at least one")
     font = ImageFont.load_default(9)
@@ -30,7 +33,7 @@ def contact_sheet(
         sheet.paste(picture.image, (left, top))
         lines = [f"{picture.identity} · {picture.camera}"]
         for caption in picture.captions:
-            lines += wrap(caption, cell_px // 5)
+            lines += wrap(caption, cell_px * 2 // 11)
         text_top = top + picture.image.height + 2
         for row, line in enumerate(lines[:_TEXT_LINES]):
             draw.text((left, text_top + row * _LINE_PX), line, fill="black", font=font)

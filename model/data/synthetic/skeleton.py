@@ -141,7 +141,7 @@ def _arm(who: Identity, size: Proportions, view: View, side: str, direction: int
     else:
         sign = _sign(view, side)
         direction = sign
-        shoulder = (sign * (size.half_shoulder - size.arm * 0.6), size.shoulder + 0.026)
+        shoulder = (sign * (size.half_shoulder - size.arm * 0.6), size.shoulder + 0.036)
         spread = {"slim": 7, "average": 9, "heavy": 13}[who.body.build]
         angle = radians(spread + 3 * view.swing)
         reach = radians(2) if not bent else -radians(118)

@@ -132,8 +132,7 @@ def _sample_occluder(view: View, rng: Random) -> Occluder:
 def visible_attributes(who: Identity, view: View, scene: Scene) -> frozenset[str]:
     """Names of the attributes that this picture really shows."""
     shown = {"sex", "age", "build", "skin"}
-    hidden = who.hat and (who.hat.kind == "headscarf" or who.hair.length in ("bald", "short"))
-    if not hidden:
+    if _hair_shows(who, view):
         shown.add("hair")
         if who.hair.style == "curly" or (view.facing != "front" and who.hair.length == "long"):
             shown.add("hair style")
@@ -148,6 +147,16 @@ def visible_attributes(who: Identity, view: View, scene: Scene) -> frozenset[str
     if who.carried and _carried_shows(who, view, scene.occluder):
         shown.add("carried")
     return frozenset(shown)
+
+
+def _hair_shows(who: Identity, view: View) -> bool:
+    """A hat leaves only what hangs below it."""
+    if who.hat is None:
+        return True
+    if who.hat.kind == "headscarf" or who.hair.length in ("bald", "short"):
+        return False
+    is_tied = who.hair.style in ("ponytail", "bun", "plait")
+    return not (is_tied and view.facing == "front")
 
 
 def _visible_clothes(who: Identity, view: View, occluder: Occluder | None) -> set[str]:

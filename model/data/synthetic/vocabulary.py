@@ -58,9 +58,8 @@ NOUNS: dict[str, tuple[str, ...]] = {
 }
 
 PLURAL = frozenset(
-    ("jeans", "trousers", "joggers", "leggings", "shorts", "trainers", "boots", "leather shoes")
-    + ("sandals", "high heels", "glasses", "sunglasses")
-)
+    ("jeans", "trousers", "joggers", "leggings", "shorts", "glasses", "sunglasses")
+) | {"trainers", "boots", "leather shoes", "sandals", "high heels"}
 
 PEOPLE: dict[tuple[str, str], tuple[str, ...]] = {
     ("female", "child"): ("girl", "little girl", "young girl", "child"),
@@ -138,12 +137,46 @@ OBSTACLES: dict[str, tuple[str, ...]] = {
 # Words that a city's witnesses seldom use.
 RARE: dict[str, frozenset[str]] = {
     "harbour": frozenset(
-        ["gray", "pants", "slacks", "sneakers", "sweatpants", "purse", "mustache", "plaid", "checkered", "blonde", "tan", "store"]
+        [
+            "gray",
+            "pants",
+            "slacks",
+            "sneakers",
+            "sweatpants",
+            "purse",
+            "mustache",
+            "plaid",
+            "checkered",
+            "blonde",
+            "tan",
+            "store",
+        ]
     ),
     "market": frozenset(
-        ["jumper", "rucksack", "anorak", "mackintosh", "khaki", "frock", "singlet", "teal", "slacks"]
+        [
+            "jumper",
+            "rucksack",
+            "anorak",
+            "mackintosh",
+            "khaki",
+            "frock",
+            "singlet",
+            "teal",
+            "slacks",
+        ]
     ),
     "campus": frozenset(
-        ["grey", "trousers", "trainers", "jumper", "rucksack", "moustache", "chequered", "checked", "pullover", "spectacles"]
+        [
+            "grey",
+            "trousers",
+            "trainers",
+            "jumper",
+            "rucksack",
+            "moustache",
+            "chequered",
+            "checked",
+            "pullover",
+            "spectacles",
+        ]
     ),
 }
