@@ -60,6 +60,8 @@ def demo(
     it only serves.
     """
     settings = load_settings(host=host, port=port, data_dir=data_dir, model=model)
+    if "log_level" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_level": "warning"})
     exit_on_term()
     take_port(settings.host, settings.port).close()  # before minutes of drawing
     fill_gallery(settings, pictures)

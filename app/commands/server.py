@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 GRACE_S = 2  # for requests in progress, once the program is told to stop
 PANEL = "Run the service"
 
-log = logging.getLogger("passerby")
-
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -98,10 +96,11 @@ def run_server(
                 await super().startup(sockets)
                 announce(f"http://{url_host(settings.host)}:{listener.getsockname()[1]}")
 
-        try:
-            Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            log.info("stopped")
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                # A second signal changes nothing: stopping is bounded, and half of it is worse.
+                self.should_exit = True
+
+        Server(config).run(sockets=[listener])
 
 
 def take_port(host: str, port: int) -> socket.socket:
