@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import threading
-import time
 from pathlib import Path
 
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_gallery, delete_image
-from indexer.ingest import accept
 from indexer.live_index import LiveIndex
-from indexer.records import Accepted, Filters, ImageMetadata
+from indexer.records import Filters
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
-
-
-def add(
-    catalogue: Catalogue, store: ObjectStore, data: bytes, gallery: str = "g", **about: object
-) -> int:
-    metadata = ImageMetadata(**about)  # type: ignore[arg-type]
-    outcome = accept(catalogue, store, gallery, io.BytesIO(data), "a.jpg", metadata)
-    assert isinstance(outcome, Accepted), outcome
-    return outcome.image_id
+from tests.indexer.steps import add, objects_in, wait_until
 
 
 def test_upload_is_found_by_words_until_it_is_deleted(
@@ -43,9 +32,7 @@ def test_upload_is_found_by_words_until_it_is_deleted(
         red = add(catalogue, store, pictures.plain("red"), camera="north")
         blue = add(catalogue, store, pictures.plain("blue"), camera="south")
         worker.nudge()
-        deadline = time.monotonic() + 5
-        while index.status().indexed < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: index.status().indexed == 2)
         query_D = encoder.encode_text(["red"])[0]
         hits = index.search("g", query_D, 10)
         assert [hit.image_id for hit in hits] == [red, blue]
@@ -59,7 +46,7 @@ def test_upload_is_found_by_words_until_it_is_deleted(
         delete_gallery(catalogue, store, "g")
         index.catch_up()
         assert index.status().indexed == 0
-        assert not [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
+        assert objects_in(tmp_path / "objects") == []
     finally:
         stop.set()
         worker.nudge()

@@ -1,0 +1,58 @@
+"""Steps that many tests of this folder take."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from indexer.catalogue import Catalogue
+from indexer.ingest import accept
+from indexer.records import Accepted, ImageMetadata
+from indexer.storage import ObjectStore
+
+
+def add(
+    catalogue: Catalogue, store: ObjectStore, data: bytes, gallery: str = "g", **about: Any
+) -> int:
+    """Upload a picture that must be accepted; its id. about: fields of ImageMetadata."""
+    outcome = accept(catalogue, store, gallery, io.BytesIO(data), "a.jpg", ImageMetadata(**about))
+    assert isinstance(outcome, Accepted), outcome
+    return outcome.image_id
+
+
+def objects_in(folder: Path) -> list[str]:
+    """All files under storage's folder, temporary ones too."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def wait_until(happened: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Fails when it has not happened in time."""
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def at_once(calls: Iterable[Callable[[], object]]) -> list[object]:
+    """Run calls in threads that start together; what each returned or raised."""
+    calls = list(calls)
+    start = threading.Barrier(len(calls))
+    outcomes: list[object] = [None] * len(calls)
+
+    def run(place: int, call: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            outcomes[place] = call()
+        except Exception as error:
+            outcomes[place] = error
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes

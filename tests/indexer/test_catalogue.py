@@ -1,0 +1,128 @@
+"""Galleries and pictures as people see them."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+
+from indexer.catalogue import Catalogue
+from indexer.errors import (
+    GalleryExists,
+    GalleryNotFound,
+    ImageNotFound,
+    InvalidGalleryName,
+)
+from indexer.ingest import accept
+from indexer.records import Accepted, Box, Counts, ImageMetadata
+from indexer.storage import ObjectStore
+from indexer.worker import Worker
+from tests.conftest import ColourEncoder, Pictures
+from tests.indexer.steps import add
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "a b", "-a", "a" * 65, "a/b", "ä", "a\n", "../a", "a\x00b"]
+)
+def test_gallery_name_must_be_a_slug(catalogue: Catalogue, name: str) -> None:
+    with pytest.raises(InvalidGalleryName, match="expected 1 to 64"):
+        catalogue.create_gallery(name)
+
+
+def test_galleries_are_made_once_listed_and_dropped(catalogue: Catalogue) -> None:
+    made = catalogue.create_gallery("b-2")
+    catalogue.create_gallery("a_1")
+    with pytest.raises(GalleryExists, match="'b-2'"):
+        catalogue.create_gallery("b-2")
+    assert [gallery.name for gallery in catalogue.galleries()] == ["a_1", "b-2"]
+    assert catalogue.gallery("b-2") == made
+    assert made.counts == Counts(0, 0, 0)
+    catalogue.holdings.remove_gallery("b-2")
+    for ask in (catalogue.gallery, catalogue.gallery_id, catalogue.cameras, catalogue.tags):
+        with pytest.raises(GalleryNotFound, match="'b-2'"):
+            ask("b-2")
+    with pytest.raises(GalleryNotFound):
+        catalogue.list_images("b-2")
+
+
+def test_image_keeps_all_that_was_said_of_it(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    catalogue.create_gallery("g")
+    moment = datetime(2024, 3, 31, 2, 30, 0, 123456, timezone(timedelta(hours=5, minutes=45)))
+    metadata = ImageMetadata("Nörd 🎥", moment, Box(1, 2, 20, 30), ("b", "a", "b"), "x-1")
+    data = pictures.plain("red", (40, 60))
+    outcome = accept(catalogue, store, "g", io.BytesIO(data), "photo ü.jpg", metadata)
+    assert isinstance(outcome, Accepted)
+    image = catalogue.image(outcome.image_id)
+    assert image.captured_at == moment
+    assert image.captured_at is not None
+    assert image.captured_at.tzinfo is UTC
+    assert image.created_at.tzinfo is UTC
+    assert abs(image.created_at - datetime.now(UTC)) < timedelta(minutes=1)
+    assert (image.gallery, image.camera, image.file_name) == ("g", "Nörd 🎥", "photo ü.jpg")
+    assert (image.box, image.tags, image.external_id) == (Box(1, 2, 20, 30), ("a", "b"), "x-1")
+    assert (image.width_px, image.height_px, image.size_bytes) == (40, 60, len(data))
+    assert (image.content_type, image.state, image.reason) == ("image/jpeg", "pending", None)
+
+
+def test_time_without_zone_is_a_programming_error(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    catalogue.create_gallery("g")
+    with pytest.raises(Exception, match="has no zone"):
+        add(catalogue, store, pictures.plain(), captured_at=datetime(2024, 1, 1))
+
+
+def test_images_are_listed_in_pages_by_state(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    catalogue.create_gallery("g")
+    catalogue.create_gallery("other")
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(5)]
+    add(catalogue, store, pictures.noise(0), gallery="other")
+    page = catalogue.list_images("g", limit=2)
+    rest = catalogue.list_images("g", after_id=page[-1].id)
+    assert [image.id for image in page + rest] == ids
+    assert catalogue.list_images("g", state="failed") == []
+    assert len(catalogue.list_images("g", state="pending")) == 5
+
+
+def test_cameras_and_tags_are_those_of_the_gallery(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    for gallery, camera, tags in (("g", "b", ("x", "y")), ("h", "z", ("q",))):
+        catalogue.create_gallery(gallery)
+        add(catalogue, store, pictures.noise(1), gallery, camera=camera, tags=tags)
+    add(catalogue, store, pictures.noise(2), "g", camera="a", tags=("x",))
+    add(catalogue, store, pictures.noise(3), "g")
+    assert catalogue.cameras("g") == ["a", "b"]
+    assert catalogue.tags("g") == ["x", "y"]
+
+
+def test_missing_images_are_named_or_left_out(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    catalogue.create_gallery("g")
+    image_id = add(catalogue, store, pictures.plain())
+    assert set(catalogue.images([image_id, 999, 0, -1, 2**70])) == {image_id}
+    with pytest.raises(ImageNotFound, match="999"):
+        catalogue.image(999)
+    with pytest.raises(ImageNotFound):
+        catalogue.vector(999, "m")
+
+
+def test_vector_is_none_until_this_model_embedded_it(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, encoder: ColourEncoder
+) -> None:
+    catalogue.create_gallery("g")
+    image_id = add(catalogue, store, pictures.plain("red", kind="PNG"))
+    assert catalogue.vector(image_id, encoder.fingerprint) is None
+    Worker(catalogue, store, encoder).run_once()
+    vector_D = catalogue.vector(image_id, encoder.fingerprint)
+    assert vector_D is not None
+    np.testing.assert_allclose(vector_D, encoder.encode_text(["red"])[0], atol=1e-3)
+    assert abs(np.linalg.norm(vector_D) - 1) < 1e-6
+    assert catalogue.vector(image_id, "another model") is None

@@ -1,0 +1,91 @@
+"""Migrations and models agree, and programs of different ages don't harm a database."""
+
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
+
+from indexer import migrate
+from indexer.catalogue import Catalogue
+from indexer.database import Database
+from indexer.errors import SchemaMismatch
+from indexer.tables import metadata
+from tests.indexer.steps import at_once
+
+
+def describe_index(index: ReflectedIndex) -> str:
+    options = {key: str(value) for key, value in index.get("dialect_options", {}).items()}
+    return str({**index, "dialect_options": options})
+
+
+def describe(connection: Connection) -> dict[str, object]:
+    """Everything the database knows of its tables; Alembic's comparison is blind to checks,
+    partial indexes and what a foreign key does on deletion."""
+    inspector = inspect(connection)
+    return {
+        table.name: [
+            [
+                (str(c["type"]), c["name"], c["nullable"], c["default"])
+                for c in inspector.get_columns(table.name)
+            ],
+            inspector.get_pk_constraint(table.name),
+            inspector.get_foreign_keys(table.name),
+            sorted(map(str, inspector.get_unique_constraints(table.name))),
+            sorted(map(str, inspector.get_check_constraints(table.name))),
+            sorted(map(describe_index, inspector.get_indexes(table.name))),
+        ]
+        for table in metadata.sorted_tables
+    }
+
+
+def test_migrations_make_what_the_models_describe(
+    empty_database_url: str, database_url: str
+) -> None:
+    modelled, migrated = Database(empty_database_url), Database(database_url)
+    with modelled.write() as connection:
+        metadata.create_all(connection)
+        expected = describe(connection)
+    with migrated.read() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+        assert describe(connection) == expected
+    modelled.close()
+    migrated.close()
+
+
+def test_image_ids_are_never_reused(catalogue: Catalogue) -> None:
+    first = catalogue.create_gallery("a")
+    catalogue.holdings.remove_gallery("a")
+    assert catalogue.create_gallery("a").id > first.id
+
+
+def test_upgrade_twice_and_at_once_makes_one_schema(empty_database_url: str) -> None:
+    outcomes = at_once([lambda: migrate.upgrade(empty_database_url)] * 4)
+    assert outcomes == [None] * 4
+    migrate.upgrade(empty_database_url)
+    database = Database(empty_database_url)
+    migrate.check(database)
+    database.close()
+
+
+def test_newer_schema_is_refused_and_left_alone(database_url: str) -> None:
+    database = Database(database_url)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for attempt in (lambda: migrate.upgrade(database_url), lambda: migrate.check(database)):
+        with pytest.raises(SchemaMismatch, match=r"9999.*newer program"):
+            attempt()
+    with database.read() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+    database.close()
+
+
+def test_empty_database_is_told_apart_from_a_current_one(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    with pytest.raises(SchemaMismatch, match="empty"):
+        migrate.check(database)
+    database.close()
