@@ -64,10 +64,10 @@ class SearchForm:
 
     @property
     def query(self) -> str:
-        """Itself as a query string, without empty fields."""
-        given = [("gallery", self.gallery), ("text", self.text)]
-        if self.like is not None and not self.text:
-            given.append(("like", str(self.like)))
+        """Itself as a query string, without empty fields, in the order in which a browser sends
+        the form."""
+        like = "" if self.text or self.like is None else str(self.like)
+        given = [("text", self.text), ("like", like), ("gallery", self.gallery)]
         given += [("camera", camera) for camera in self.cameras]
         given += [("after", self.after), ("before", self.before)]
         if self.limit != PAGE_SIZE:

@@ -41,14 +41,16 @@ async function go(url, { push = true } = {}) {
 /** Put the new page in place of this one; the focus and what was typed meanwhile stay. */
 function show(page, asked) {
   const focused = document.activeElement?.id;
-  const typed = document.getElementById("text")?.value;
+  const { value: typed, selectionStart, selectionEnd } = document.getElementById("text") ?? {};
   const open = [...main.querySelectorAll("details[open]")].map((details) => details.id);
   main.replaceChildren(...page.getElementById("main").childNodes);
   document.title = page.title;
-  if (typed !== asked) document.getElementById("text").value = typed;
+  const text = document.getElementById("text");
+  if (text && typed !== asked) text.value = typed;
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   const again = focused && document.getElementById(focused);
   if (again) again.focus({ preventScroll: true });
+  if (again && again === text) text.setSelectionRange(selectionStart, selectionEnd);
   announce(document.getElementById("results")?.dataset.announce ?? page.title);
   planRefresh();
 }

@@ -43,10 +43,11 @@ export async function send(gallery, files, metadata, { onBytes, onRetry }) {
 /** One request. XMLHttpRequest, because fetch can't tell how much has been sent. */
 function post(gallery, files, metadata, onBytes) {
   const form = new FormData();
+  const names = files.map((file) => file.name.replace(/["\r\n]/g, "_")); // forms can't carry these
   if (Object.keys(metadata).length) {
-    form.append("metadata", JSON.stringify(Object.fromEntries(files.map((file) => [file.name, metadata]))));
+    form.append("metadata", JSON.stringify(Object.fromEntries(names.map((name) => [name, metadata]))));
   }
-  for (const file of files) form.append("files", file, file.name);
+  files.forEach((file, place) => form.append("files", file, names[place]));
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", `/galleries/${encodeURIComponent(gallery)}/images`);

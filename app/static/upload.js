@@ -156,7 +156,9 @@ function settle(entry, result) {
     mark(entry, "duplicate");
     link(entry, result.duplicate_of, `Already there as picture ${result.duplicate_of}`);
   } else {
-    mark(entry, "refused", result.problem.detail || result.problem.title);
+    // A full disk is not the file's fault: that one can be sent again.
+    const state = result.problem.status >= 500 ? "unsent" : "refused";
+    mark(entry, state, result.problem.detail || result.problem.title);
   }
 }
 
