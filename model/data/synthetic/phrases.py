@@ -157,13 +157,7 @@ class Witness:
             name = self.say(("plait", "braid")) if hair.style == "plait" else hair.style
             if chance < 0.6:
                 return Phrase(f"{colour} hair in {with_article(name)}")
-            return Phrase(
-                with_article(
-                    f"{colour} {name}"
-                    if chance < 0.85
-                    else f"{colour}-haired {name}".replace("-haired", "")
-                )
-            )
+            return Phrase(with_article(f"{colour} {name}"))
         length = self.say(vocab.HAIR_LENGTHS[hair.length])
         curl = (
             self.say(("curly", "frizzy", "wavy")) if hair.style == "curly" and chance < 0.75 else ""
@@ -191,17 +185,14 @@ class Witness:
             case "backpack":
                 return self.say(("carrying", "wearing")), f" on {her} back"
             case "shoulder bag" | "tote":
-                return "carrying", self.say(
-                    (f" over {her} {side}shoulder", f" on {her} {side}shoulder")
-                )
+                where = self.say(("over", "on"))
+                return "carrying", f" {where} {her} {side}shoulder"
             case "messenger bag":
-                return self.say(("carrying", "wearing")), self.say(
-                    (" across the body", f" at {her} {side or 'own '}hip".replace("own ", ""))
-                )
+                verb = self.say(("carrying", "wearing"))
+                return verb, self.say((" across the body", f" at {her} {side}hip"))
             case "suitcase":
-                return self.say(
-                    ("pulling", "wheeling")
-                ), f" with {her} {side}hand" if self.rng.random() < 0.3 else ""
+                verb = self.say(("pulling", "wheeling"))
+                return verb, f" with {her} {side}hand" if self.rng.random() < 0.3 else ""
             case _:
                 return self.say(("carrying", "holding")), f" in {her} {side}hand"
 

@@ -130,7 +130,7 @@ def _arm(who: Identity, size: Proportions, view: View, side: str, direction: int
     carried = who.carried
     bent = carried is not None and carried.kind in IN_FRONT and carried.side == side
     loaded = carried is not None and carried.side == side and not bent
-    upper = (0.325 - 0.175) * (0.92 if who.body.age == "child" else 1)
+    upper = 0.138 if who.body.age == "child" else 0.15
     lower = upper * 0.92
     if direction:
         shoulder = (-direction * 0.008, size.shoulder + 0.022)

@@ -30,8 +30,7 @@ def draw_upper(canvas: Canvas, who: Identity, bones: Skeleton, skin: RGB) -> Non
 
 
 def _draw_front(canvas: Canvas, upper: Garment, bones: Skeleton, skin: RGB) -> None:
-    size, paint = bones.size, CLOTH[upper.colour]
-    top, line = size.shoulder, _seam(paint)
+    top = bones.size.shoulder
     deep = {"tank top": 0.05, "dress": 0.042, "blouse": 0.04}.get(upper.kind, 0.02)
     canvas.dot((0, top - 0.004), (0.034, deep), skin)
     if upper.kind == "tank top":
@@ -46,47 +45,61 @@ def _draw_front(canvas: Canvas, upper: Garment, bones: Skeleton, skin: RGB) -> N
                 skin,
             )
     if upper.kind in ("shirt", "polo shirt", "blouse"):
-        end = top + (0.075 if upper.kind == "polo shirt" else size.hip - top)
-        canvas.line([(0, top + 0.01), (0, end)], 0.005, line)
-        for side in (-1, 1):
-            canvas.shape(
-                [
-                    (side * 0.012, top - 0.024),
-                    (side * 0.042, top - 0.012),
-                    (side * 0.03, top + 0.026),
-                    (0, top + 0.012),
-                ],
-                lighter(paint, 0.12),
-                smooth=False,
-            )
-            canvas.line(
-                [(side * 0.042, top - 0.01), (side * 0.03, top + 0.026), (0, top + 0.012)],
-                0.004,
-                line,
-            )
+        _draw_collar(canvas, upper, bones)
     if upper.kind == "hoodie":
-        for side in (-1, 1):
-            canvas.limb(
-                ((side * 0.042, top - 0.014), (side * 0.012, top + 0.03)),
-                (0.024, 0.02),
-                darker(paint, 0.12),
-            )
-            canvas.line(
-                [(side * 0.012, top + 0.03), (side * 0.014, top + 0.085)], 0.005, (225, 225, 222)
-            )
-        low, half = size.waist + 0.07, 0.055
-        canvas.line(
-            [
-                (-half, low),
-                (-half * 0.7, size.waist + 0.01),
-                (half * 0.7, size.waist + 0.01),
-                (half, low),
-            ],
-            0.005,
-            line,
-        )
+        _draw_drawstrings(canvas, upper, bones)
     if upper.pattern == "print" and upper.accent:
         _draw_print(canvas, upper, bones)
+
+
+def _draw_collar(canvas: Canvas, upper: Garment, bones: Skeleton) -> None:
+    """A collar and the button line beneath it."""
+    size, paint = bones.size, CLOTH[upper.colour]
+    top, line = size.shoulder, _seam(paint)
+    end = top + (0.075 if upper.kind == "polo shirt" else size.hip - top)
+    canvas.line([(0, top + 0.01), (0, end)], 0.005, line)
+    for side in (-1, 1):
+        canvas.shape(
+            [
+                (side * 0.012, top - 0.024),
+                (side * 0.042, top - 0.012),
+                (side * 0.03, top + 0.026),
+                (0, top + 0.012),
+            ],
+            lighter(paint, 0.12),
+            smooth=False,
+        )
+        canvas.line(
+            [(side * 0.042, top - 0.01), (side * 0.03, top + 0.026), (0, top + 0.012)],
+            0.004,
+            line,
+        )
+
+
+def _draw_drawstrings(canvas: Canvas, upper: Garment, bones: Skeleton) -> None:
+    """A hood's edge with its strings, and the pocket for both hands."""
+    size, paint = bones.size, CLOTH[upper.colour]
+    top, line = size.shoulder, _seam(paint)
+    for side in (-1, 1):
+        canvas.limb(
+            ((side * 0.042, top - 0.014), (side * 0.012, top + 0.03)),
+            (0.024, 0.02),
+            darker(paint, 0.12),
+        )
+        canvas.line(
+            [(side * 0.012, top + 0.03), (side * 0.014, top + 0.085)], 0.005, (225, 225, 222)
+        )
+    low, half = size.waist + 0.07, 0.055
+    canvas.line(
+        [
+            (-half, low),
+            (-half * 0.7, size.waist + 0.01),
+            (half * 0.7, size.waist + 0.01),
+            (half, low),
+        ],
+        0.005,
+        line,
+    )
 
 
 def _draw_print(canvas: Canvas, upper: Garment, bones: Skeleton) -> None:

@@ -185,28 +185,21 @@ def _coat_hides(who: Identity) -> bool:
 
 def _bag_shows(who: Identity, view: View, occluder: Occluder | None) -> bool:
     assert who.bag
-    if who.bag.kind == "backpack":
-        return True
-    if view.near_side:
-        return who.bag.side == view.near_side and not _is_beside(occluder)
-    return (
-        not _is_beside(occluder)
-        or occluder is None
-        or (occluder.image_side != view.image_side(who.bag.side))
-    )
+    return who.bag.kind == "backpack" or _side_shows(who.bag.side, view, occluder)
 
 
 def _carried_shows(who: Identity, view: View, occluder: Occluder | None) -> bool:
     assert who.carried
-    if who.carried.kind in IN_FRONT:
-        return view.facing != "back" and not (view.near_side and _is_beside(occluder))
+    if who.carried.kind not in IN_FRONT:
+        return _side_shows(who.carried.side, view, occluder)
+    return view.facing != "back" and not (view.near_side and _is_beside(occluder))
+
+
+def _side_shows(side: str, view: View, occluder: Occluder | None) -> bool:
+    """Whether a thing at the wearer's left or right side can be seen whole."""
     if view.near_side:
-        return who.carried.side == view.near_side and not _is_beside(occluder)
-    return (
-        not _is_beside(occluder)
-        or occluder is None
-        or (occluder.image_side != view.image_side(who.carried.side))
-    )
+        return side == view.near_side and not _is_beside(occluder)
+    return occluder is None or occluder.image_side != view.image_side(side)
 
 
 def _is_beside(occluder: Occluder | None) -> bool:
