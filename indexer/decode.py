@@ -39,7 +39,7 @@ _JPEG_SCALES = (1, 2, 4, 8)
 _WEBP_BYTES_PER_PX = 16  # libwebp's two canvases, Pillow's copy, and the picture; measured
 _BYTES_PER_PX = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # all others 4
 _WORKING_BYTES = 6 * 2**20  # strips, codecs' tables
-_STRIP_PX = 2**18
+_STRIP_PX = 2**16
 _REDUCING_GAP = 2  # what is read is at least this much finer than what is made
 
 
