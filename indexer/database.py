@@ -23,6 +23,7 @@ CHANGES_LOCK = 0x5041_5353_4552  # any fixed number; all programs on one databas
 SCHEMA_LOCK = CHANGES_LOCK + 1
 _BUSY_TIMEOUT_S = 15.0
 _CONNECT_TIMEOUT_S = 5
+_POOL_TIMEOUT_S = 10.0
 _PG_OUT_OF_SPACE = ("53100", "53200")
 _PG_READ_ONLY = "25006"
 
@@ -115,9 +116,9 @@ def _make_engine(url: str) -> Engine:
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
-            pool_size=10,
-            max_overflow=30,
-            pool_timeout=_CONNECT_TIMEOUT_S,
+            pool_size=5,
+            max_overflow=15,  # a server allows 100 as it comes, for all processes together
+            pool_timeout=_POOL_TIMEOUT_S,
             connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
         )
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite") or not parsed.database:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import event, text
+
 from indexer.catalogue import Catalogue
+from indexer.database import Database
 from indexer.ingest import accept
 from indexer.records import Accepted, ImageMetadata
 from indexer.storage import ObjectStore
@@ -56,3 +60,31 @@ def at_once(calls: Iterable[Callable[[], object]]) -> list[object]:
     for thread in threads:
         thread.join()
     return outcomes
+
+
+@contextmanager
+def full_disk(database: Database) -> Iterator[None]:
+    """No room for another picture's row: SQLite may not grow, PostgreSQL's disk says no."""
+    if database.is_postgresql:
+        refuse = (
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON images EXECUTE FUNCTION refuse()"
+        )
+        with database.write() as connection:
+            connection.execute(text(refuse))
+        yield
+        with database.write() as connection:
+            connection.execute(text("DROP FUNCTION refuse CASCADE"))
+        return
+    with database.read() as connection:
+        num_pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+
+    def limit(connection: Any, _: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {num_pages}")
+
+    event.listen(database.engine, "connect", limit)
+    database.close()  # connections that are open already have no limit
+    yield
+    event.remove(database.engine, "connect", limit)
+    database.close()

@@ -1,0 +1,112 @@
+"""Transactions, and failures of two databases in one set of words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url, text
+
+from indexer.catalogue import Catalogue
+from indexer.database import Database
+from indexer.errors import DatabaseUnavailable, StorageUnavailable
+from tests.indexer.steps import at_once
+
+
+@pytest.mark.parametrize("url", ["", "mysql://u@h/d", "sqlite://", "nonsense"])
+def test_url_of_another_database_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="database URL"):
+        Database(url)
+
+
+def test_sqlite_is_durable_and_checks_references(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    for pragma, expected in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+        with database.read() as connection:
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == expected
+    database.close()
+
+
+def test_write_is_rolled_back_whole(catalogue: Catalogue) -> None:
+    with pytest.raises(ZeroDivisionError), catalogue.database.write() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+        raise ZeroDivisionError
+    with catalogue.database.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+def test_read_sees_one_moment(catalogue: Catalogue) -> None:
+    count = text("SELECT count(*) FROM galleries")
+    with catalogue.database.read() as connection:
+        assert connection.scalar(count) == 0
+        catalogue.create_gallery("g")
+        assert connection.scalar(count) == 0
+
+
+def test_writers_that_read_first_take_turns(catalogue: Catalogue) -> None:
+    """Deferred SQLite transactions would fail here with "database is locked"."""
+    with catalogue.database.write() as connection:
+        connection.execute(text("CREATE TABLE counter (n INTEGER)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+
+    def increment() -> None:
+        for _ in range(5):
+            with catalogue.database.write() as connection:
+                catalogue.database.lock(connection, 1)
+                n = connection.scalar(text("SELECT n FROM counter"))
+                connection.execute(text("UPDATE counter SET n = :n"), {"n": (n or 0) + 1})
+
+    assert at_once([increment] * 8) == [None] * 8
+    with catalogue.database.read() as connection:
+        assert connection.scalar(text("SELECT n FROM counter")) == 40
+
+
+def test_read_only_database_is_unavailable_storage(catalogue: Catalogue) -> None:
+    name = make_url(str(catalogue.database.engine.url)).database
+    statements = {
+        True: f"ALTER DATABASE {name} SET default_transaction_read_only = on",
+        False: "PRAGMA query_only = ON",
+    }
+    with catalogue.database.engine.connect() as connection:
+        connection.exec_driver_sql(statements[catalogue.database.is_postgresql])
+        connection.commit()
+    if catalogue.database.is_postgresql:
+        catalogue.close()  # the setting is for new connections
+    with pytest.raises(StorageUnavailable, match=r"read-?only"):
+        catalogue.create_gallery("g")
+    assert catalogue.galleries() == []
+
+
+def test_database_that_comes_back_is_used_again(
+    catalogue: Catalogue, database_url: str, database_kind: str, request: pytest.FixtureRequest
+) -> None:
+    catalogue.create_gallery("g")
+    url = make_url(database_url)
+    if database_kind == "postgresql":
+        server = request.getfixturevalue("postgresql_server")
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [url.database],
+            )
+            with pytest.raises(DatabaseUnavailable, match="not currently accepting"):
+                catalogue.gallery("g")
+            admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
+    else:
+        folder = Path(str(url.database)).parent
+        catalogue.close()
+        moved = folder.rename(folder.with_name(f"{folder.name}-away"))
+        with pytest.raises(DatabaseUnavailable, match="unable to open"):
+            catalogue.ping()
+        moved.rename(folder)
+    assert catalogue.gallery("g").name == "g"
+
+
+def test_password_is_not_in_messages() -> None:
+    away = Database("postgresql://someone:hunter2@127.0.0.1:9/none")
+    with pytest.raises(DatabaseUnavailable) as caught, away.read():
+        pass
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,151 @@
+"""Bytes by hash: durable, whole or absent, and failures told apart."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from obstore.exceptions import GenericError
+
+from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
+from indexer.storage import ObjectStore
+from tests.indexer.steps import objects_in
+
+DATA = b"picture" * 1000
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1 MB; the test is skipped where mounting one is not allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("place", ["folder", "file URL", "bucket"])
+def test_put_get_delete(place: str, tmp_path: Path) -> None:
+    urls = {"folder": str(tmp_path), "file URL": f"file://{tmp_path}", "bucket": "memory:///"}
+    store = ObjectStore(urls[place])
+    assert not store.exists(SHA)
+    for missing in (store.get, store.open):
+        with pytest.raises(ObjectMissing, match=SHA):
+            missing(SHA)
+    file = io.BytesIO(DATA)
+    file.seek(10)  # put stores all of it, wherever its reader stood
+    store.put(SHA, file)
+    store.put(SHA, file)
+    assert store.exists(SHA)
+    assert store.get(SHA) == DATA
+    with store.open(SHA) as opened:
+        opened.seek(-7, os.SEEK_END)
+        assert opened.read() == b"picture"
+    store.delete(SHA)
+    store.delete(SHA)
+    assert not store.exists(SHA)
+
+
+def test_put_syncs_bytes_and_names_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ObjectStore(tmp_path)
+    synced: list[str] = []
+    real = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    store.put(SHA, io.BytesIO(DATA))
+    assert synced[0].startswith(f"{tmp_path}/incoming/")  # before it has its final name
+    assert synced[1:] == [str(tmp_path / SHA[:2]), str(tmp_path)]
+
+
+def test_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
+    """A process that dies inside put, after the bytes and before the name."""
+    script = (
+        "import io, os, sys; import indexer.storage as s\n"
+        "s._sync = lambda path: os._exit(9)\n"
+        "s.ObjectStore(sys.argv[1]).put(sys.argv[2], io.BytesIO(b'x' * 9000))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(tmp_path), SHA])
+    assert run.returncode == 9
+    assert len(objects_in(tmp_path)) == 1
+    assert not ObjectStore(tmp_path).exists(SHA)
+    (leftover,) = (tmp_path / "incoming").iterdir()
+    assert objects_in(tmp_path), "another process may still be writing it"
+    os.utime(leftover, (time.time() - 7200,) * 2)
+    ObjectStore(tmp_path)
+    assert objects_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Unable to copy data to file: No space left on device (os error 28)", StorageFull),
+        ("Unable to copy data to file: Disk quota exceeded (os error 122)", StorageFull),
+        ("Unable to open file: Read-only file system (os error 30)", StorageUnavailable),
+        ("Unable to open file: Permission denied (os error 13)", StorageUnavailable),
+        ("Error performing PUT http://bucket: connection refused", StorageUnavailable),
+    ],
+)
+def test_what_the_store_says_is_told_apart(
+    said: str, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no file system can be mounted to provoke it."""
+
+    def fail(*_: object) -> None:
+        raise GenericError(f"Generic error: {said}\n\nDebug source:\n...")
+
+    monkeypatch.setattr("obstore.put", fail)
+    with pytest.raises(kind, match=re.escape(said)) as caught:
+        ObjectStore(tmp_path).put(SHA, io.BytesIO(DATA))
+    assert "Debug" not in str(caught.value)
+
+
+def test_full_disk_leaves_nothing_and_works_again(tiny_disk: Path) -> None:
+    store = ObjectStore(tiny_disk)
+    with pytest.raises(StorageFull, match="No space left"):
+        store.put(SHA, io.BytesIO(b"x" * 2_000_000))
+    assert objects_in(tiny_disk) == []
+    store.put(SHA, io.BytesIO(DATA))
+    assert store.get(SHA) == DATA
+
+
+def test_read_only_disk_is_unavailable_and_still_read(tiny_disk: Path) -> None:
+    store = ObjectStore(tiny_disk)
+    store.put(SHA, io.BytesIO(DATA))
+    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
+    other = SHA[::-1]
+    for attempt in (lambda: store.put(other, io.BytesIO(b"x")), lambda: store.delete(SHA)):
+        with pytest.raises(StorageUnavailable, match="Read-only"):
+            attempt()
+    assert store.get(SHA) == DATA
+    subprocess.run(["mount", "-o", "remount,rw", str(tiny_disk)], check=True)
+    store.put(other, io.BytesIO(b"x"))
+
+
+def test_folder_that_is_gone_is_not_a_missing_picture(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path / "objects")
+    (tmp_path / "objects").rename(tmp_path / "unmounted")
+    with pytest.raises(StorageUnavailable):
+        store.get(SHA)
+
+
+def test_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageUnavailable, match="file"):
+        ObjectStore(tmp_path / "file" / "objects")
