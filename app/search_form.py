@@ -49,7 +49,7 @@ class SearchForm:
     @classmethod
     def parse(cls, query: str) -> SearchForm | None:
         """The form of a query string; None when it names no gallery."""
-        given = parse_qs(query, max_num_fields=2000)
+        given = parse_qs(query)
         return cls.read(given, given["gallery"][-1]) if "gallery" in given else None
 
     @property
@@ -150,7 +150,9 @@ def _time_of(given: str) -> datetime | None:
     if not given:
         return None
     moment = datetime.fromisoformat(given)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is not None:
+        raise ValueError("the form's times are UTC and name no zone")
+    return moment.replace(tzinfo=UTC)
 
 
 def _id_of(given: str) -> int | None:

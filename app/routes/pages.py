@@ -85,7 +85,7 @@ def show_search(request: Request, services: AppServices) -> Response:
         return _render(request, "search.html", {"nav": "search", "title": "Passerby"})
     given = {name: request.query_params.getlist(name) for name in request.query_params}
     form = SearchForm.read(given, gallery.name)
-    context = {
+    context: dict[str, Any] = {
         "nav": "search",
         "galleries": galleries,
         "gallery": gallery,
@@ -102,9 +102,9 @@ def show_search(request: Request, services: AppServices) -> Response:
     elif form.is_query:
         status = _add_found(request, services, form, context)
     else:
-        context["samples"] = services.catalogue.list_images(
-            gallery.name, state="searchable", limit=NUM_SAMPLES
-        )
+        first = services.catalogue.list_images(gallery.name, "searchable", limit=10 * NUM_SAMPLES)
+        # Neighbours tend to show the same person, so not simply the first ones.
+        context["samples"] = first[:: max(1, len(first) // NUM_SAMPLES)][:NUM_SAMPLES]
     context |= _titles(form, context.get("found"), gallery)
     return _render(request, "search.html", context, status)
 

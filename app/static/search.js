@@ -1,16 +1,24 @@
 // Searches without a page load. Everything here works as plain links and a form without it.
 
-import { announce, UNREACHABLE } from "./server.js";
+import { announce, ServerError, UNREACHABLE, wordsOf } from "./server.js";
 
 const main = document.getElementById("main");
 let current; // the request in flight; a newer one takes its place
 let shown = location.search; // the search on the screen
 let timer; // of the next refresh while pictures are being indexed
 
-/** The page at `url`. Throws when the server is gone. */
+/** The page at `url`, also one that explains an error. Throws ServerError when there is none. */
 async function load(url, signal) {
-  const response = await fetch(url, { headers: { Accept: "text/html" }, signal });
-  return new DOMParser().parseFromString(await response.text(), "text/html");
+  let response, body;
+  try {
+    response = await fetch(url, { headers: { Accept: "text/html" }, signal });
+    body = await response.text();
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new ServerError(UNREACHABLE, 0);
+  }
+  const page = new DOMParser().parseFromString(body, "text/html");
+  if (!page.getElementById("main")) throw new ServerError(wordsOf(body, response.status), response.status);
+  return page;
 }
 
 function isSearch(url) {
@@ -34,7 +42,7 @@ async function go(url, { push = true } = {}) {
   } catch (error) {
     if (error.name === "AbortError") return;
     results?.removeAttribute("aria-busy");
-    showGone(url);
+    showTrouble(error, url);
   }
 }
 
@@ -48,9 +56,9 @@ function show(page, asked) {
   const text = document.getElementById("text");
   if (text && typed !== asked) text.value = typed;
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  const again = focused && document.getElementById(focused);
-  if (again) again.focus({ preventScroll: true });
-  if (again && again === text) text.setSelectionRange(selectionStart, selectionEnd);
+  const again = document.getElementById(focused) ?? document.getElementById("results");
+  again?.focus({ preventScroll: true });
+  if (text && again === text) text.setSelectionRange(selectionStart, selectionEnd);
   announce(document.getElementById("results")?.dataset.announce ?? page.title);
   planRefresh();
 }
@@ -62,15 +70,15 @@ function arrive(url) {
   target.querySelector("a")?.focus({ preventScroll: true });
 }
 
-/** The server is gone: say so above what is still on the screen. */
-function showGone(url) {
-  document.getElementById("gone")?.remove();
+/** There is no new page: say why above what is still on the screen. */
+function showTrouble(error, url) {
+  document.getElementById("trouble")?.remove();
   const notice = document.createElement("div");
-  notice.id = "gone";
+  notice.id = "trouble";
   notice.className = "notice wrong";
   notice.setAttribute("role", "alert");
   const words = document.createElement("p");
-  words.textContent = UNREACHABLE;
+  words.textContent = error.message;
   const retry = document.createElement("button");
   retry.type = "button";
   retry.textContent = "Try again";
@@ -81,8 +89,9 @@ function showGone(url) {
 
 /** While pictures are being indexed, renew the results and leave the form alone. */
 async function refresh() {
+  const request = (current = new AbortController());
   try {
-    const page = await load(location.href);
+    const page = await load(location.href, request.signal);
     const old = document.getElementById("results");
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
     const renewed = page.getElementById("results");
@@ -91,7 +100,8 @@ async function refresh() {
       if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
       if (!renewed.dataset.refreshMs) announce(renewed.dataset.announce);
     }
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") return;
     // The notice stays as it is; the next round may reach the server again.
   }
   planRefresh();
@@ -117,6 +127,15 @@ function closeMenu(event) {
   const menu = document.getElementById("cameras");
   if (menu?.open && !menu.contains(event.target)) menu.open = false;
 }
+
+// Not maxlength, which would cut a pasted description without a word.
+document.addEventListener("input", (event) => {
+  const text = event.target;
+  if (text.id !== "text") return;
+  const most = Number(text.dataset.max);
+  const words = `At most ${most.toLocaleString("en")} characters can be searched; these are ${text.value.length.toLocaleString("en")}.`;
+  text.setCustomValidity(text.value.length > most ? words : "");
+});
 
 document.addEventListener("submit", (event) => {
   if (event.target.id !== "search") return;

@@ -139,7 +139,7 @@ async function sendBatch(gallery, batch, metadata) {
       onRetry: (error, delay_s) => say(`${error.message} Trying again in ${delay_s} s…`),
     });
     say("");
-    batch.forEach((entry, place) => settle(entry, results[place]));
+    batch.forEach((entry, place) => settle(entry, gallery, results[place]));
   } catch (error) {
     for (const entry of batch) mark(entry, "unsent", "Not sent");
     throw error;
@@ -148,9 +148,10 @@ async function sendBatch(gallery, batch, metadata) {
   }
 }
 
-function settle(entry, result) {
+function settle(entry, gallery, result) {
   if (result.status === "accepted") {
     entry.id = result.image_id;
+    entry.gallery = gallery;
     mark(entry, "accepted");
   } else if (result.status === "duplicate") {
     mark(entry, "duplicate");
@@ -173,7 +174,7 @@ async function upload() {
     history.replaceState(null, "", `/upload?gallery=${encodeURIComponent(gallery)}`);
     for (const batch of batchesOf(unsent())) {
       await sendBatch(gallery, batch, sharedMetadata());
-      follow(gallery);
+      follow();
     }
     announce(`Upload finished: ${tally()}.`);
   } catch (error) {
@@ -185,21 +186,17 @@ async function upload() {
 }
 
 /** Ask how far indexing is, until everything sent is searchable or has failed. */
-async function follow(gallery) {
+async function follow() {
   if (following) return;
   following = true;
   let trouble = false;
   while (sending || count("accepted")) {
     await wait(1000);
-    const byId = new Map(entries.filter((entry) => entry.state === "accepted").map((entry) => [entry.id, entry]));
-    if (!byId.size) continue;
     try {
-      const done = await finished(gallery, new Set(byId.keys()));
-      for (const id of done.searchable) {
-        mark(byId.get(id), "searchable");
-        link(byId.get(id), id, WORDS.searchable);
+      const waiting = entries.filter((entry) => entry.state === "accepted");
+      for (const gallery of new Set(waiting.map((entry) => entry.gallery))) {
+        await settleIndexed(gallery, waiting.filter((entry) => entry.gallery === gallery));
       }
-      for (const { id, reason } of done.failed) mark(byId.get(id), "failed", reason);
       if (trouble) say("");
       trouble = false;
     } catch (error) {
@@ -211,6 +208,16 @@ async function follow(gallery) {
   following = false;
   renew();
   announce(`Indexing finished: ${count("searchable")} searchable, ${count("failed")} failed.`);
+}
+
+async function settleIndexed(gallery, waiting) {
+  const byId = new Map(waiting.map((entry) => [entry.id, entry]));
+  const done = await finished(gallery, new Set(byId.keys()));
+  for (const id of done.searchable) {
+    mark(byId.get(id), "searchable");
+    link(byId.get(id), id, WORDS.searchable);
+  }
+  for (const { id, reason } of done.failed) mark(byId.get(id), "failed", reason);
 }
 
 form.addEventListener("submit", (event) => {

@@ -63,11 +63,24 @@ def test_wrong_addresses_are_explained(
         ("/?gallery=street&text=x&after=2026-05-02T00:00&before=2026-05-01T00:00", "Until must"),
         (f"/?gallery=street&text={'x' * 2001}", "2,001 characters; at most 2,000"),
         ("/?gallery=street&text=x&camera=%00", "Cameras: "),
+        ("/?gallery=street&text=x&before=0001-01-01T00:00%2B14:00", "Until: expected a date"),
     ]:
         answer = page.goto(path)
         assert answer is not None
         assert answer.status in (404, 422), path
         expect(page.locator("main")).to_contain_text(words)
+
+
+def test_pasted_description_is_not_cut_in_silence(server: Server, open_page: NewPage) -> None:
+    page = open_page(server)
+    box = page.get_by_label("Describe the person")
+    box.fill("red " * 600)
+    page.keyboard.press("Enter")
+    assert box.evaluate("box => box.validationMessage").startswith("At most 2,000 characters")
+    assert page.locator(".rank").count() == 0
+    box.fill("red")
+    page.keyboard.press("Enter")
+    expect(page.locator(".rank")).to_have_count(12)
 
 
 def test_long_description_is_said_to_be_cut(server: Server, open_page: NewPage) -> None:
