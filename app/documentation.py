@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from app.errors import KINDS
-from app.schemas import Problem
 
 DESCRIPTION = """
 Describe a person in words; get the pictures that show them, ranked.
@@ -27,6 +26,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "service", "description": "Is it alive, is it ready, what do its problems mean."},
 ]
 
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
 # Any route may answer with these.
 ALWAYS = ("host_refused", "internal_error", "database_unavailable")
 
@@ -57,8 +57,7 @@ def _response(codes: list[str]) -> dict[str, Any]:
     }
     return {
         "description": "; ".join(f"{kind.title} (`{code}`)" for code, kind in kinds),
-        "model": Problem,
-        "content": {"application/problem+json": {"examples": examples}},
+        "content": {"application/problem+json": {"schema": PROBLEM, "examples": examples}},
     }
 
 

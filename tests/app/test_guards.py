@@ -1,0 +1,197 @@
+"""Who may ask, what the browser is told, and that every answer can be traced in the log."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+import app
+from app.errors import KINDS
+from app.main import create_app
+from app.problems import MEDIA_TYPE
+from tests.app.conftest import URL, Api, assert_problem
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example:8000", "localhost.evil.example", "", "10.0.0.1"],
+)
+def test_foreign_host_name_is_refused(shared_api: Api, host: str) -> None:
+    for path in ("/", "/galleries", "/healthz", "/static/mark.svg"):
+        response = shared_api.http.get(path, headers={"host": host})
+        assert_problem(response, 403, "host_refused")
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"])
+def test_own_host_name_is_served(shared_api: Api, host: str) -> None:
+    assert shared_api.http.get("/healthz", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1:8000"]
+)
+def test_change_from_another_site_is_refused(shared_api: Api, origin: str) -> None:
+    ask: list[tuple[str, str, Any]] = [
+        ("POST", "/galleries", {"name": "made-by-evil"}),
+        ("POST", "/search", {"gallery": "street", "text": "red"}),
+        ("DELETE", "/galleries/street", None),
+        ("DELETE", "/images/1", None),
+    ]
+    for method, path, body in ask:
+        response = shared_api.http.request(method, path, json=body, headers={"origin": origin})
+        assert_problem(response, 403, "origin_refused")
+    assert shared_api.http.get("/images/1").status_code == 200
+    assert "made-by-evil" not in shared_api.http.get("/galleries").text
+
+
+def test_change_from_the_own_page_is_served(shared_api: Api) -> None:
+    body = {"gallery": "street", "text": "red"}
+    response = shared_api.http.post("/search", json=body, headers={"origin": URL})
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/nowhere", "/docs", "/static/docs.js", "/galleries/x"]
+)
+def test_every_answer_has_the_headers(shared_api: Api, path: str) -> None:
+    headers = shared_api.http.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-request-id"]
+
+
+def test_unknown_route_and_method_are_problems(shared_api: Api) -> None:
+    assert_problem(shared_api.http.get("/nowhere"), 404, "route_not_found")
+    assert_problem(shared_api.http.get("/static/nothing.js"), 404, "route_not_found")
+    response = shared_api.http.put("/search")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_bug_is_logged_under_the_id_that_the_client_gets(
+    shared_api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a very secret cause")
+
+    monkeypatch.setattr(shared_api.services.catalogue, "galleries", fail)
+    response = shared_api.http.get("/galleries")
+    assert_problem(response, 500, "internal_error")
+    assert "secret" not in response.text
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert response.headers["x-request-id"] in record.getMessage()
+    assert "nosniff" in response.headers["x-content-type-options"]
+
+
+def test_readiness_says_what_is_wrong(shared_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = {"database": "ok", "model": "ok", "index": "ok", "worker": "ok"}
+    assert shared_api.http.get("/readyz").json() == {"ready": True, "checks": checks}
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(shared_api.services.query_vectors, "encode", broken)
+    response = shared_api.http.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["model"] != "ok"
+    assert response.json()["checks"]["database"] == "ok"
+
+
+def test_readiness_needs_the_worker_to_turn(shared_api: Api) -> None:
+    from dataclasses import replace
+
+    from app.readiness import check_readiness
+    from app.wiring import build_worker
+    from tests.conftest import ColourEncoder
+
+    services = shared_api.services
+    idle = build_worker(services.settings, services.catalogue, services.store, ColourEncoder())
+    found = check_readiness(replace(services, worker=idle))
+    assert not found.ready
+    assert found.checks["worker"] != "ok"
+    assert check_readiness(replace(services, worker=None)).ready
+
+
+def test_openapi_documents_every_route_and_its_problems(shared_api: Api) -> None:
+    document = shared_api.http.get("/openapi.json").json()
+    operations = {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert {
+        "POST /search",
+        "POST /galleries",
+        "POST /galleries/{gallery}/images",
+        "GET /images/{image_id}/thumbnail",
+        "GET /readyz",
+    } <= set(operations)
+    for name, operation in operations.items():
+        assert operation["summary"] and operation["description"], name
+        assert len(operation["tags"]) == 1, name
+        problems = {status for status in operation["responses"] if status >= "400"}
+        assert {"403", "500"} <= problems, name
+        for status in problems - ({"503"} if name == "GET /readyz" else set()):
+            content = operation["responses"][status]["content"]
+            assert set(content) == {MEDIA_TYPE}, (name, status)
+            for code, example in content[MEDIA_TYPE]["examples"].items():
+                assert KINDS[code].status == int(status)
+                assert example["value"]["code"] == code
+        if operation.get("parameters") or "requestBody" in operation:
+            assert "422" in problems, name
+    for reference in _references(document):
+        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*map(_references, node)) if node else set()
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+    return own.union(*map(_references, node.values()))
+
+
+def test_every_kind_of_problem_is_explained(shared_api: Api) -> None:
+    for code, kind in KINDS.items():
+        explained = shared_api.http.get(f"/problems/{code}").json()
+        assert (explained["type"], explained["status"]) == (f"/problems/{code}", kind.status)
+        assert explained["title"] == kind.title
+    assert_problem(shared_api.http.get("/problems/none"), 404, "route_not_found")
+
+
+def test_docs_load_nothing_from_elsewhere(shared_api: Api) -> None:
+    page = shared_api.http.get("/docs").text
+    assert "http" not in page.replace("<!doctype html>", "")
+    assert "<script>" not in page
+    for path in ("swagger-ui.css", "swagger-ui-bundle.js"):
+        assert shared_api.http.get(f"/static/vendor/swagger-ui/{path}").status_code == 200
+
+
+def test_create_app_builds_its_own_services(
+    settings: Any, encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.wiring.load_encoder", lambda _: encoder)
+    with TestClient(create_app(settings), base_url=URL) as http:
+        assert http.get("/readyz").json()["ready"] is True
+
+
+def test_version_is_the_packages() -> None:
+    pyproject = Path(app.__file__).parent.parent / "pyproject.toml"
+    assert tomllib.loads(pyproject.read_text())["project"]["version"] == app.__version__
+
+
+def test_problem_document_is_ascii_json(shared_api: Api) -> None:
+    response = shared_api.http.get("/galleries/%ff\udcff".replace("\udcff", "%f0%9f"))
+    assert response.content.isascii()
+    json.loads(response.content)
