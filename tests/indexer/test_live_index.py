@@ -1,0 +1,403 @@
+"""The index is always what the database says, and a search is always exact."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sqlalchemy import insert, text
+
+from indexer.catalogue import Catalogue
+from indexer.errors import DatabaseUnavailable, GalleryNotFound
+from indexer.live_index import LiveIndex
+from indexer.records import Filters, Hit, ImageMetadata, PictureHeader
+from indexer.tables import changes, embeddings, images
+from tests.indexer.steps import wait_until
+
+DIM = 8
+MODEL = "m"
+HEADER = PictureHeader("PNG", "image/png", 32, 64)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+Make = Callable[..., LiveIndex]
+
+
+@pytest.fixture
+def make(catalogue: Catalogue, tmp_path: Path) -> Iterator[Make]:
+    """Makes started indexes, and stops them."""
+    made: list[LiveIndex] = []
+
+    def make(folder: str = "index", model: str = MODEL, poll_s: float = 60.0) -> LiveIndex:
+        made.append(LiveIndex(catalogue, model, DIM, tmp_path / folder, poll_s=poll_s))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for index in made:
+        index.stop()
+
+
+def unit(seed: int) -> NDArray[np.float32]:
+    """A vector of few values, so that many scores are equal."""
+    vector_D = np.random.default_rng(seed).integers(-1, 2, DIM).astype(np.float32)
+    vector_D[0] += 0.5
+    return vector_D / np.linalg.norm(vector_D)
+
+
+def embed(
+    catalogue: Catalogue,
+    seed: int,
+    gallery: str = "g",
+    model: str = MODEL,
+    camera: str | None = None,
+    minute: int | None = None,
+    tags: tuple[str, ...] = (),
+) -> int:
+    """A searchable image without bytes, by the real queue; its id."""
+    when = None if minute is None else NOON + timedelta(minutes=minute)
+    metadata = ImageMetadata(camera, when, None, tags)
+    name = f"{time.monotonic_ns():064x}"
+    with catalogue.database.write() as connection:
+        image_id, _ = catalogue.holdings.insert(
+            connection, gallery, name, 1, "a.png", HEADER, metadata
+        )
+    finish_all(catalogue, unit(seed), model)
+    return image_id
+
+
+def finish_all(catalogue: Catalogue, vector_D: NDArray[np.float32], model: str = MODEL) -> None:
+    claims = catalogue.queue.claim(100, 30.0)
+    catalogue.queue.finish(claims, np.stack([vector_D] * len(claims)), model)
+
+
+def brute_force(
+    catalogue: Catalogue, gallery: str, query_D: NDArray[np.float32], k: int, filters: Filters
+) -> list[Hit]:
+    """The slow, obvious oracle: every row of the database, in Python."""
+    hits = []
+    for image in catalogue.list_images(gallery, state="searchable", limit=10_000):
+        vector_D = stored_vector(catalogue, image.id)
+        times = [moment for moment in (filters.after, filters.before) if moment is not None]
+        if (
+            vector_D is None
+            or (filters.cameras and image.camera not in filters.cameras)
+            or not filters.tags <= set(image.tags)
+            or (times and image.captured_at is None)
+            or (filters.after and image.captured_at and image.captured_at < filters.after)
+            or (filters.before and image.captured_at and image.captured_at >= filters.before)
+        ):
+            continue
+        hits.append(Hit(image.id, float(vector_D @ query_D)))
+    return sorted(hits, key=lambda hit: (-round(hit.score, 5), hit.image_id))[:k]
+
+
+def stored_vector(catalogue: Catalogue, image_id: int) -> NDArray[np.float32] | None:
+    with catalogue.database.read() as connection:
+        statement = text("SELECT vector FROM embeddings WHERE image_id = :i AND model = 'm'")
+        stored = connection.scalar(statement, {"i": image_id})
+    return None if stored is None else np.frombuffer(stored, "<f2").astype(np.float32)
+
+
+def assert_same(found: list[Hit], expected: list[Hit]) -> None:
+    assert [hit.image_id for hit in found] == [hit.image_id for hit in expected]
+    for hit, other in zip(found, expected, strict=True):
+        assert abs(hit.score - other.score) < 1e-3
+
+
+moments = st.none() | st.integers(-2, 12).map(lambda minute: NOON + timedelta(minutes=minute))
+filters = st.builds(
+    Filters,
+    cameras=st.frozensets(st.sampled_from(["a", "b", "nowhere"]), max_size=2),
+    after=moments,
+    before=moments,
+    tags=st.frozensets(st.sampled_from(["x", "y"]), max_size=2),
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("add"),
+            st.integers(0, 8),
+            st.sampled_from([None, "a", "b"]),
+            st.none() | st.integers(0, 10),
+            st.sampled_from([(), ("x",), ("x", "y")]),
+            st.sampled_from(["g", "h"]),
+            st.sampled_from([MODEL, MODEL, MODEL, "other"]),
+        ),
+        st.tuples(st.just("remove"), st.integers(0, 10**6)),
+        st.tuples(st.just("again"), st.integers(0, 10**6), st.integers(0, 8)),
+        st.tuples(st.just("drop"), st.sampled_from(["g", "h"])),
+        st.tuples(st.just("search"), st.integers(0, 8), st.integers(0, 9), filters),
+        st.tuples(st.just("restart")),
+        st.tuples(st.just("prune")),
+    ),
+    max_size=25,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(plan=steps)
+def test_live_index_equals_brute_force(
+    plan: list[tuple[object, ...]], catalogue: Catalogue, tmp_path: Path
+) -> None:
+    clear(catalogue)
+    index = LiveIndex(catalogue, MODEL, DIM, tmp_path / "index", poll_s=60)
+    index.start()  # with a snapshot of the last example's past: it must not be believed
+    for step, *details in plan:
+        index = take_step(catalogue, index, tmp_path, str(step), details)
+    index.catch_up()
+    for gallery in ("g", "h"):
+        query_D = unit(3)
+        found = index.search(gallery, query_D, 1000)
+        assert_same(found, brute_force(catalogue, gallery, query_D, 1000, Filters()))
+    index.stop()
+
+
+def clear(catalogue: Catalogue) -> None:
+    """A new database in place of the old one."""
+    with catalogue.database.write() as connection:
+        for table in ("embeddings", "images", "orphans", "galleries", "changes"):
+            connection.execute(text(f"DELETE FROM {table}"))
+    for gallery in ("g", "h"):
+        catalogue.create_gallery(gallery)
+
+
+def take_step(
+    catalogue: Catalogue, index: LiveIndex, folder: Path, step: str, details: list[object]
+) -> LiveIndex:
+    everything = [i.id for g in "gh" for i in catalogue.list_images(g, limit=10_000)]
+    if step == "add":
+        seed, camera, minute, tags, gallery, model = details
+        embed(catalogue, seed, gallery, model, camera, minute, tags)  # type: ignore[arg-type]
+    elif step == "remove" and everything:
+        catalogue.holdings.remove_image(everything[int(str(details[0])) % len(everything)])
+    elif step == "again" and everything:
+        chosen = everything[int(str(details[0])) % len(everything)]
+        with catalogue.database.write() as connection:
+            statement = "UPDATE images SET state = 'pending', attempts = 0 WHERE id = :i"
+            connection.execute(text(statement), {"i": chosen})
+            connection.execute(
+                images.update().values(claimable_at=catalogue.database.now(connection))
+            )
+        finish_all(catalogue, unit(int(str(details[1]))))
+    elif step == "drop":
+        catalogue.holdings.remove_gallery(str(details[0]))
+        catalogue.create_gallery(str(details[0]))
+    elif step == "search":
+        seed, k, wanted = details
+        assert isinstance(wanted, Filters)
+        index.catch_up()
+        query_D = unit(int(str(seed)))
+        for gallery in ("g", "h"):
+            found = index.search(gallery, query_D, int(str(k)), wanted)
+            assert_same(found, brute_force(catalogue, gallery, query_D, int(str(k)), wanted))
+    elif step == "restart":
+        index.stop()
+        index = LiveIndex(catalogue, MODEL, DIM, folder / "index", poll_s=60)
+        index.start()
+    elif step == "prune":
+        catalogue.changes.prune(keep=2)
+    return index
+
+
+def test_search_of_nothing_gives_nothing(catalogue: Catalogue, make: Make) -> None:
+    index = make()
+    with pytest.raises(GalleryNotFound):
+        index.search("g", unit(1), 5)
+    catalogue.create_gallery("g")
+    assert index.search("g", unit(1), 5) == []
+    embed(catalogue, 1)
+    index.catch_up()
+    assert index.search("g", unit(1), 5, Filters(cameras=frozenset({"none"}))) == []
+    assert len(index.search("g", unit(1), 10**9)) == 1
+    with pytest.raises(ValueError, match=r"expected \(8,\)"):
+        index.search("g", unit(1)[:3], 5)
+    with pytest.raises(ValueError, match="zone"):
+        index.search("g", unit(1), 5, Filters(after=NOON.replace(tzinfo=None)))
+
+
+def test_equal_scores_are_ranked_by_id_even_at_the_cut(catalogue: Catalogue, make: Make) -> None:
+    catalogue.create_gallery("g")
+    ids = [embed(catalogue, 1) for _ in range(12)]
+    catalogue.holdings.remove_image(ids[3])  # moves the last row to the front
+    index = make()
+    expected = [image_id for image_id in ids if image_id != ids[3]]
+    for k in (1, 4, 11):
+        assert [hit.image_id for hit in index.search("g", unit(1), k)] == expected[:k]
+
+
+def test_scores_stay_cosines(catalogue: Catalogue, make: Make) -> None:
+    catalogue.create_gallery("g")
+    for seed in range(40):
+        embed(catalogue, seed)
+    index = make()
+    for seed in range(40):
+        best = index.search("g", unit(seed), 1)[0]
+        assert 0.999 < best.score <= 1
+
+
+def test_follower_of_another_process_sees_commits_and_is_woken(
+    catalogue: Catalogue, make: Make
+) -> None:
+    catalogue.create_gallery("g")
+    polling, nudged = make("one", poll_s=0.02), make("two", poll_s=60)
+    image_id = embed(catalogue, 1)
+    wait_until(lambda: polling.status().indexed == 1)
+    assert nudged.status().indexed == 0
+    nudged.nudge()
+    wait_until(lambda: nudged.status().indexed == 1)
+    catalogue.holdings.remove_image(image_id)
+    wait_until(lambda: polling.status().indexed == 0)
+    assert polling.status().generation == 2
+    assert polling.status().in_step
+
+
+def test_index_of_one_model_ignores_the_others(catalogue: Catalogue, make: Make) -> None:
+    catalogue.create_gallery("g")
+    mine, other = make(), make(model="other")
+    image_id = embed(catalogue, 1, model="other")
+    for index in (mine, other):
+        index.catch_up()
+    assert mine.search("g", unit(1), 5) == []
+    assert [hit.image_id for hit in other.search("g", unit(1), 5)] == [image_id]
+    assert mine.status().generation == other.status().generation == 1
+
+
+def test_gallery_drop_is_one_change(catalogue: Catalogue, make: Make) -> None:
+    catalogue.create_gallery("g")
+    for seed in range(5):
+        embed(catalogue, seed)
+    index = make()
+    catalogue.holdings.remove_gallery("g")
+    assert catalogue.changes.last() == 6
+    index.catch_up()
+    assert index.status().indexed == 0
+
+
+def test_gap_left_by_pruning_is_noticed_and_filled_from_the_rows(
+    catalogue: Catalogue, make: Make
+) -> None:
+    catalogue.create_gallery("g")
+    index = make()
+    ids = [embed(catalogue, seed) for seed in range(6)]
+    catalogue.changes.prune(keep=1)
+    index.catch_up()
+    assert {hit.image_id for hit in index.search("g", unit(1), 10)} == set(ids)
+
+
+@pytest.mark.parametrize("new_past", ["wiped", "restored", "restored and gone on"])
+def test_index_ahead_of_its_database_starts_anew(
+    new_past: str, catalogue: Catalogue, make: Make
+) -> None:
+    """A running follower, and a snapshot on disk, when the database is set back under them."""
+    catalogue.create_gallery("g")
+    kept = [embed(catalogue, seed) for seed in range(2)]
+    running, stopped = make("running"), make("stopped")
+    for seed in range(3):
+        embed(catalogue, seed)
+    for index in (running, stopped):
+        index.catch_up()
+    stopped.stop()
+    with catalogue.database.write() as connection:
+        last_kept = 0 if new_past == "wiped" else max(kept)
+        connection.execute(embeddings.delete().where(embeddings.c.image_id > last_kept))
+        connection.execute(images.delete().where(images.c.id > last_kept))
+        connection.execute(changes.delete().where(changes.c.seq > (2 if last_kept else 0)))
+    if new_past == "restored and gone on":
+        kept += [embed(catalogue, seed) for seed in range(5)]
+    expected = [] if new_past == "wiped" else kept
+    running.catch_up()
+    for index in (running, make("stopped")):
+        assert {hit.image_id for hit in index.search("g", unit(1), 99)} == set(expected)
+        assert index.status().generation == catalogue.changes.last()
+
+
+def test_database_outage_shows_and_heals_while_searches_go_on(
+    catalogue: Catalogue, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue.create_gallery("g")
+    embed(catalogue, 1)
+    index = make()
+
+    def gone(*_: object) -> None:
+        raise DatabaseUnavailable("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue.changes, "page", gone)
+        with pytest.raises(DatabaseUnavailable):
+            index.catch_up()
+        assert not index.status().in_step
+        assert index.status().error == "the database is away"
+        assert len(index.search("g", unit(1), 5)) == 1
+    index.nudge()
+    wait_until(lambda: index.status().in_step)
+
+
+def test_searches_during_changes_are_always_whole(catalogue: Catalogue, make: Make) -> None:
+    """Rows come in pairs that go in one transaction; a search must never see half a pair."""
+    catalogue.create_gallery("g")
+    index, done = make(poll_s=0.001), threading.Event()
+    wrong: list[str] = []
+
+    def search() -> None:
+        while not done.is_set():
+            try:
+                hits = index.search("g", unit(1), 10_000)
+            except Exception as error:
+                wrong.append(repr(error))
+                return
+            ids = [hit.image_id for hit in hits]
+            if len(ids) % 2 or len(set(ids)) != len(ids):
+                wrong.append(f"{len(ids)} hits")
+
+    readers = [threading.Thread(target=search) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for step in range(40):
+        pair = [new_pending(catalogue, f"{step}-{i}") for i in range(2)]
+        finish_all(catalogue, unit(step))
+        if step % 3 == 2:
+            remove_pair(catalogue, pair)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
+    index.catch_up()
+    assert index.status().indexed == 2 * (40 - 13)
+
+
+def new_pending(catalogue: Catalogue, name: str) -> int:
+    with catalogue.database.write() as connection:
+        about = ("g", f"{name:>064}", 1, "a.png", HEADER, ImageMetadata())
+        return catalogue.holdings.insert(connection, *about)[0]
+
+
+def remove_pair(catalogue: Catalogue, pair: list[int]) -> None:
+    with catalogue.database.write() as connection:
+        connection.execute(images.delete().where(images.c.id.in_(pair)))
+        last = connection.scalar(text("SELECT max(seq) FROM changes")) or 0
+        gallery_id = connection.scalar(text("SELECT id FROM galleries"))
+        connection.execute(
+            insert(changes),
+            [
+                {
+                    "seq": last + place,
+                    "gallery_id": gallery_id,
+                    "image_id": image_id,
+                    "op": "remove",
+                    "committed_at": NOON,
+                }
+                for place, image_id in enumerate(pair, 1)
+            ],
+        )

@@ -1,0 +1,364 @@
+"""Pending pictures end as searchable or failed, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import text, update
+
+from indexer.catalogue import Catalogue
+from indexer.deletion import delete_gallery, delete_image
+from indexer.errors import DatabaseUnavailable, StorageUnavailable
+from indexer.records import Box, Counts
+from indexer.storage import ObjectStore
+from indexer.tables import images
+from indexer.worker import EncoderBroken, Worker
+from tests.conftest import ColourEncoder, Pictures
+from tests.indexer.steps import add, at_once, objects_in, wait_until
+from tests.indexer.test_decode import png_of
+
+DAMAGED = png_of(64, 64, b"\x00" * 100)  # its header is fine
+
+
+@pytest.fixture(autouse=True)
+def gallery(catalogue: Catalogue) -> None:
+    catalogue.create_gallery("g")
+
+
+def expire_leases(catalogue: Catalogue) -> None:
+    """As if time had passed."""
+    with catalogue.database.write() as connection:
+        past = catalogue.database.now(connection) - timedelta(seconds=1)
+        connection.execute(update(images).values(claimable_at=past))
+
+
+def drain(catalogue: Catalogue, worker: Worker, rounds: int = 20) -> None:
+    for _ in range(rounds):
+        expire_leases(catalogue)
+        if worker.run_once() == 0:
+            return
+    raise AssertionError(f"there is still work after {rounds} rounds")
+
+
+class Touchy(ColourEncoder):
+    """Fails on pictures of some colours, or on everything."""
+
+    def __init__(self, refuses: Callable[[NDArray[np.uint8]], bool]) -> None:
+        self.refuses = refuses
+        self.num_calls = 0
+
+    def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.num_calls += 1
+        if any(self.refuses(pixels) for pixels in pixels_BHW3):
+            raise RuntimeError("out of memory")
+        return super().encode_image(pixels_BHW3)
+
+
+def is_blue(pixels_HW3: NDArray[np.uint8]) -> bool:
+    return bool(pixels_HW3[..., 2].mean() > 200 and pixels_HW3[..., 0].mean() < 50)
+
+
+def test_batch_is_embedded_oldest_first_and_announced(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(5)]
+    announced: list[int] = []
+    worker = Worker(catalogue, store, encoder, batch_size=3, on_commit=lambda: announced.append(1))
+    assert worker.run_once() == 3
+    assert [image.id for image in catalogue.list_images("g", state="searchable")] == ids[:3]
+    assert worker.run_once() == 2
+    assert worker.run_once() == 0
+    assert len(announced) == 2
+    assert catalogue.gallery("g").counts == Counts(searchable=5)
+    image = catalogue.image(ids[0])
+    assert image.embedded_at is not None
+    assert image.embedded_at >= image.created_at
+    found, _ = catalogue.changes.page(encoder.fingerprint, 1, 100)
+    assert [(change.seq, change.image_id, change.op) for change in found] == [
+        (place, image_id, "add") for place, image_id in enumerate(ids, 1)
+    ]
+
+
+def test_box_decides_what_is_embedded(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    image_id = add(
+        catalogue, store, pictures.halves("red", "blue", (32, 64)), box=Box(0, 32, 32, 32)
+    )
+    Worker(catalogue, store, encoder).run_once()
+    vector_D = catalogue.vector(image_id, encoder.fingerprint)
+    np.testing.assert_allclose(vector_D, encoder.encode_text(["blue"])[0], atol=0.01)
+
+
+def test_damaged_picture_fails_at_once_and_alone(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    before, bad, after = (
+        add(catalogue, store, data) for data in (pictures.noise(1), DAMAGED, pictures.noise(2))
+    )
+    Worker(catalogue, store, encoder).run_once()
+    states = {image.id: image.state for image in catalogue.list_images("g")}
+    assert states == {before: "searchable", bad: "failed", after: "searchable"}
+    reason = catalogue.image(bad).reason
+    assert reason is not None
+    assert reason.startswith("the PNG picture is damaged")
+    assert catalogue.gallery("g").counts == Counts(searchable=2, failed=1)
+
+
+def test_picture_that_breaks_the_encoder_fails_alone_after_its_attempts(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    good = [add(catalogue, store, pictures.noise(seed)) for seed in range(3)]
+    bad = add(catalogue, store, pictures.plain("blue"))
+    good += [add(catalogue, store, pictures.noise(seed)) for seed in range(3, 6)]
+    worker = Worker(catalogue, store, Touchy(is_blue), max_attempts=3)
+    worker.run_once()
+    assert catalogue.gallery("g").counts == Counts(pending=1, searchable=6)
+    assert worker.run_once() == 0, "it waits before the next attempt"
+    drain(catalogue, worker)
+    image = catalogue.image(bad)
+    assert (image.state, image.reason) == (
+        "failed",
+        "the model can't embed this picture: out of memory (3 attempts)",
+    )
+
+
+def test_encoder_that_is_down_fails_nothing(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    for seed in range(3):
+        add(catalogue, store, pictures.noise(seed))
+    broken = Worker(catalogue, store, Touchy(lambda _: True), max_attempts=2)
+    for _ in range(5):
+        with pytest.raises(EncoderBroken, match="out of memory"):
+            broken.run_once()
+    assert catalogue.gallery("g").counts == Counts(pending=3)
+    assert Worker(catalogue, store, encoder).run_once() == 3
+
+
+@pytest.mark.parametrize("wrong", ["shape", "length", "nan"])
+def test_vector_that_is_none_never_reaches_the_index(
+    wrong: str, catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    class Wrong(ColourEncoder):
+        def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+            vectors_BD = super().encode_image(pixels_BHW3)
+            changed = {
+                "shape": vectors_BD[:, 1:],
+                "length": vectors_BD * 2,
+                "nan": vectors_BD * np.nan,
+            }
+            return np.asarray(changed[wrong], np.float32)
+
+    add(catalogue, store, pictures.noise(1))
+    with pytest.raises(EncoderBroken):
+        Worker(catalogue, store, Wrong()).run_once()
+    assert catalogue.changes.last() == 0
+
+
+def test_storage_outage_burns_no_attempt(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ColourEncoder,
+    pictures: Pictures,
+    tmp_path: Path,
+) -> None:
+    for seed in range(3):
+        add(catalogue, store, pictures.noise(seed))
+    (tmp_path / "objects").rename(tmp_path / "unmounted")
+    worker = Worker(catalogue, store, encoder, max_attempts=2)
+    for _ in range(5):
+        with pytest.raises(StorageUnavailable):
+            worker.run_once()
+    assert catalogue.gallery("g").counts == Counts(pending=3)
+    (tmp_path / "unmounted").rename(tmp_path / "objects")
+    assert worker.run_once() == 3
+
+
+def test_missing_bytes_fail_with_that_reason(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    data = pictures.plain()
+    image_id = add(catalogue, store, data)
+    store.delete(hashlib.sha256(data).hexdigest())
+    drain(catalogue, Worker(catalogue, store, encoder, max_attempts=2))
+    image = catalogue.image(image_id)
+    assert image.state == "failed"
+    assert image.reason is not None
+    assert "storage holds no picture" in image.reason
+
+
+def test_workers_never_embed_the_same_row(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, database_url: str
+) -> None:
+    num_pictures = 60
+    for seed in range(num_pictures):
+        add(catalogue, store, pictures.noise(seed))
+    seen: list[bytes] = []
+
+    class Recording(ColourEncoder):
+        def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+            seen.extend(pixels.tobytes() for pixels in pixels_BHW3)
+            return super().encode_image(pixels_BHW3)
+
+    def work() -> None:
+        own = Catalogue(database_url)
+        worker = Worker(own, store, Recording(), batch_size=4)
+        while worker.run_once():
+            pass
+        own.close()
+
+    assert at_once([work] * 4) == [None] * 4
+    assert catalogue.gallery("g").counts == Counts(searchable=num_pictures)
+    assert len(seen) == len(set(seen)) == num_pictures
+    found, _ = catalogue.changes.page("colour-grid", 1, 1000)
+    assert [change.seq for change in found] == list(range(1, num_pictures + 1))
+
+
+def test_stale_lease_writes_nothing(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    image_id = add(catalogue, store, pictures.plain("red"))
+    (stale,) = catalogue.queue.claim(10, 30.0)
+    assert catalogue.queue.claim(10, 30.0) == []
+    expire_leases(catalogue)
+    (held,) = catalogue.queue.claim(10, 30.0)
+    vectors_ND = encoder.encode_text(["blue"])
+    assert catalogue.queue.finish([stale], vectors_ND, "m") == 0
+    assert not catalogue.queue.fail(stale, "no reason")
+    catalogue.queue.release([stale], 0.0, count_attempt=False)
+    assert catalogue.queue.claim(10, 30.0) == [], "the lease of the holder still stands"
+    assert catalogue.image(image_id).state == "pending"
+    assert catalogue.changes.last() == 0
+    assert catalogue.queue.finish([held], vectors_ND, "m") == 1
+    assert catalogue.queue.finish([held], vectors_ND, "m") == 0
+    assert catalogue.changes.last() == 1
+
+
+def test_killed_worker_blames_the_picture_it_died_on_not_its_neighbours(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    class Killed(BaseException):
+        """Passes every handler, like kill -9: nothing is given back."""
+
+    class Dying(ColourEncoder):
+        def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+            if any(is_blue(pixels) for pixels in pixels_BHW3):
+                raise Killed
+            return super().encode_image(pixels_BHW3)
+
+    for seed in range(3):
+        add(catalogue, store, pictures.noise(seed))
+    killer = add(catalogue, store, pictures.plain("blue"))
+    add(catalogue, store, pictures.noise(3))
+    num_deaths, num_batches = 0, 1
+    while num_batches:
+        expire_leases(catalogue)
+        try:
+            num_batches = Worker(catalogue, store, Dying(), max_attempts=3).run_once()
+        except Killed:
+            num_deaths += 1
+    assert num_deaths == 3
+    assert catalogue.gallery("g").counts == Counts(searchable=4, failed=1)
+    assert catalogue.image(killer).reason == "embedding was started 3 times and never finished"
+
+
+def test_rows_deleted_while_they_are_embedded_stay_deleted(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    catalogue.create_gallery("h")
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(3)]
+    add(catalogue, store, pictures.noise(9), gallery="h")
+    claims = catalogue.queue.claim(10, 30.0)
+    delete_image(catalogue, store, ids[1])
+    delete_gallery(catalogue, store, "h")
+    vectors_ND = encoder.encode_text(["red"] * 4)
+    assert catalogue.queue.finish(claims, vectors_ND, "m") == 2
+    with catalogue.database.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM embeddings")) == 2
+
+
+def test_worker_commits_and_gallery_deletions_do_not_deadlock(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    for name in ("d0", "d1", "d2"):
+        catalogue.create_gallery(name)
+        for seed in range(8):
+            add(catalogue, store, pictures.noise(seed), gallery=name)
+    singles = [image.id for image in catalogue.list_images("d2")]
+    worker = Worker(catalogue, store, encoder, batch_size=5)
+    outcomes = at_once(
+        [
+            worker.run_once,
+            lambda: delete_gallery(catalogue, store, "d0"),
+            worker.run_once,
+            lambda: delete_gallery(catalogue, store, "d1"),
+            lambda: [delete_image(catalogue, store, image_id) for image_id in singles],
+            worker.run_once,
+        ]
+    )
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    with catalogue.database.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM images")) == 0
+        assert connection.scalar(text("SELECT count(*) FROM embeddings")) == 0
+
+
+def test_another_model_embeds_everything_again_beside_the_old(
+    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
+) -> None:
+    class Newer(ColourEncoder):
+        fingerprint = "newer"
+
+    image_id = add(catalogue, store, pictures.plain())
+    failed = add(catalogue, store, DAMAGED)
+    Worker(catalogue, store, encoder).run_once()
+    assert catalogue.queue.enqueue_missing(encoder.fingerprint) == 0
+    assert catalogue.queue.enqueue_missing("newer") == 1
+    assert catalogue.gallery("g").counts == Counts(pending=1, failed=1)
+    Worker(catalogue, store, Newer()).run_once()
+    assert catalogue.vector(image_id, "newer") is not None
+    assert catalogue.vector(image_id, encoder.fingerprint) is not None
+    assert catalogue.image(failed).state == "failed"
+
+
+def test_run_wakes_heals_and_stops(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ColourEncoder,
+    pictures: Pictures,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("indexer.worker._FIRST_PAUSE_S", 0.05)
+    sha256 = hashlib.sha256(b"left over").hexdigest()
+    store.put(sha256, io.BytesIO(b"left over"))
+    catalogue.holdings.announce(sha256, 0)
+    worker, stop = Worker(catalogue, store, encoder), threading.Event()
+    assert not worker.healthy()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    with monkeypatch.context() as patch:
+
+        def gone(*_: object) -> None:
+            raise DatabaseUnavailable("the database is away")
+
+        patch.setattr(catalogue.queue, "claim", gone)
+        thread.start()
+        wait_until(lambda: worker.status().error == "the database is away")
+        assert not worker.healthy()
+    wait_until(worker.healthy)
+    wait_until(lambda: objects_in(tmp_path / "objects") == [])  # it sweeps when it is idle
+    add(catalogue, store, pictures.plain())
+    worker.nudge()
+    wait_until(lambda: catalogue.gallery("g").counts.searchable == 1)
+    stop.set()
+    worker.nudge()
+    thread.join(5)
+    assert not thread.is_alive()
