@@ -1,6 +1,6 @@
 """Write docs/screenshot.png from a running demo: `make demo`, then in another terminal
 
-    .venv/bin/python docs/make_screenshot.py "A woman in a red coat and black trousers"
+.venv/bin/python docs/make_screenshot.py "A woman in a red coat and black trousers"
 """
 
 from __future__ import annotations
