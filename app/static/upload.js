@@ -191,7 +191,7 @@ async function follow() {
   following = true;
   let trouble = false;
   while (sending || count("accepted")) {
-    await wait(1000);
+    await wait(500);
     try {
       const waiting = entries.filter((entry) => entry.state === "accepted");
       for (const gallery of new Set(waiting.map((entry) => entry.gallery))) {
