@@ -24,7 +24,7 @@ class Program:
     """`passerby` with these arguments. model: a checkpoint folder; None: the colour encoder."""
 
     def __init__(self, *words: str, data_dir: Path, model: Path | None = None) -> None:
-        code = ["-m", "app.cli"] if model else ["-c", QUICK]
+        code = ["-m", "app.cli"] if model else ["-W", "ignore", "-c", QUICK]
         environment = {
             **os.environ,
             "PASSERBY_DATA_DIR": str(data_dir),
