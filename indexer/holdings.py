@@ -110,18 +110,17 @@ class Holdings:
 
         The caller holds the hash's lock and deletes the bytes before it commits.
         """
-        mine = orphans.c.sha256 == sha256
-        # Waits for a removal under way, whose row is still to be seen until it commits.
-        if connection.scalar(select(orphans.c.sha256).where(mine).with_for_update()) is None:
+        # First of all, for it waits for a removal under way, whose row is there until it commits.
+        struck = delete(orphans).where(orphans.c.sha256 == sha256).returning(orphans.c.sha256)
+        if connection.execute(struck).one_or_none() is None:
             return False
-        connection.execute(delete(orphans).where(mine))
         return not connection.scalar(select(exists().where(images.c.sha256 == sha256)))
 
     def _add_orphans(self, connection: Connection, hashes: Select[str, datetime]) -> None:
         statement = self._insert(orphans).from_select(
             ["sha256", "sweep_at"], hashes.where(literal(True))
         )
-        # An update, not nothing: it locks the row, so that settle_orphan waits for our commit.
+        # An update, not nothing: it locks the row, so settle_orphan waits for our commit.
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["sha256"], set_={"sweep_at": statement.excluded.sweep_at}
