@@ -6,7 +6,6 @@ order of changes in change_log.py; a Catalogue has one of each.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,13 +17,13 @@ from sqlalchemy.exc import IntegrityError
 
 from indexer.change_log import ChangeLog
 from indexer.database import Database
-from indexer.errors import GalleryExists, GalleryNotFound, ImageNotFound, InvalidGalleryName
-from indexer.holdings import Holdings
-from indexer.records import Box, Counts, Gallery, Image, State
+from indexer.errors import GalleryExists, ImageNotFound, InvalidGalleryName
+from indexer.holdings import Holdings, find_gallery
+from indexer.records import MAX_ID, SLUG, Box, Counts, Gallery, Image, State
 from indexer.tables import embeddings, galleries, images
 from indexer.work_queue import WorkQueue
 
-SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+__all__ = ["SLUG", "Catalogue"]
 
 
 class Catalogue:
@@ -72,29 +71,26 @@ class Catalogue:
     def gallery(self, name: str) -> Gallery:
         """Raises GalleryNotFound."""
         with self.database.read() as connection:
-            row = connection.execute(
-                select(galleries).where(galleries.c.name == name)
-            ).one_or_none()
-            if row is None:
-                raise GalleryNotFound(name)
+            mine = galleries.c.id == find_gallery(connection, name)
+            row = connection.execute(select(galleries).where(mine)).one()
             return _gallery(row, _count_states(connection, row.id))
 
     def gallery_id(self, name: str) -> int:
         """Raises GalleryNotFound. Cheap: counts nothing."""
         with self.database.read() as connection:
-            return _find_gallery(connection, name)
+            return find_gallery(connection, name)
 
     def cameras(self, gallery: str) -> list[str]:
         """The cameras named in this gallery, sorted. Raises GalleryNotFound."""
         with self.database.read() as connection:
-            mine = images.c.gallery_id == _find_gallery(connection, gallery)
+            mine = images.c.gallery_id == find_gallery(connection, gallery)
             statement = select(images.c.camera).distinct().where(mine, images.c.camera.isnot(None))
             return sorted(connection.scalars(statement))
 
     def tags(self, gallery: str) -> list[str]:
         """The tags used in this gallery, sorted. Raises GalleryNotFound."""
         with self.database.read() as connection:
-            mine = images.c.gallery_id == _find_gallery(connection, gallery)
+            mine = images.c.gallery_id == find_gallery(connection, gallery)
             each = func.json_array_elements_text if self.database.is_postgresql else func.json_each
             tag = each(images.c.tags).table_valued("value")
             statement = select(tag.c.value).select_from(images).join(tag, text("true"))
@@ -109,7 +105,7 @@ class Catalogue:
 
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         """Those of these images that there are, by id."""
-        wanted = [image_id for image_id in ids if 0 < image_id < 2**63]
+        wanted = [image_id for image_id in ids if 0 < image_id <= MAX_ID]
         with self.database.read() as connection:
             rows = connection.execute(_select_images().where(images.c.id.in_(wanted)))
             return {row.id: _image(row) for row in rows}
@@ -119,8 +115,8 @@ class Catalogue:
     ) -> list[Image]:
         """At most `limit` images with larger ids than `after_id`, by id. Raises GalleryNotFound."""
         with self.database.read() as connection:
-            mine = images.c.gallery_id == _find_gallery(connection, gallery)
-            statement = _select_images().where(mine, images.c.id > after_id)
+            mine = images.c.gallery_id == find_gallery(connection, gallery)
+            statement = _select_images().where(mine, images.c.id > min(after_id, MAX_ID))
             if state is not None:
                 statement = statement.where(images.c.state == state)
             rows = connection.execute(statement.order_by(images.c.id).limit(limit))
@@ -131,6 +127,8 @@ class Catalogue:
 
         Raises ImageNotFound.
         """
+        if not 0 < image_id <= MAX_ID:
+            raise ImageNotFound(image_id)
         mine = (embeddings.c.image_id == image_id) & (embeddings.c.model == model)
         with self.database.read() as connection:
             stored = connection.scalar(select(embeddings.c.vector).where(mine))
@@ -181,10 +179,3 @@ def _count_states(connection: Connection, gallery_id: int | None) -> dict[int, C
 
 def _gallery(row: Row[Any], counts: dict[int, Counts]) -> Gallery:
     return Gallery(row.id, row.name, row.created_at, counts.get(row.id, Counts()))
-
-
-def _find_gallery(connection: Connection, name: str) -> int:
-    found = connection.scalar(select(galleries.c.id).where(galleries.c.name == name))
-    if found is None:
-        raise GalleryNotFound(name)
-    return int(found)

@@ -57,6 +57,15 @@ class BadPicture(IndexerError, ValueError):
         self.field = field
 
 
+class BadMetadata(IndexerError, ValueError):
+    """What was said of a picture can't be kept. field: of ImageMetadata."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.field = field
+        self.detail = detail
+
+
 class ObjectMissing(IndexerError):
     """Storage answers, but holds no bytes under this hash."""
 

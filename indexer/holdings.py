@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from indexer import change_log
 from indexer.database import Database
 from indexer.errors import GalleryNotFound, ImageNotFound
-from indexer.records import Box, ImageMetadata, PictureHeader
+from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
 from indexer.tables import UtcDateTime, embeddings, galleries, images, orphans
 
 
@@ -29,7 +29,7 @@ class Holdings:
     def find(self, gallery: str, sha256: str, box: Box | None) -> int | None:
         """The row of these bytes with this box. Raises GalleryNotFound."""
         with self.database.read() as connection:
-            gallery_id = _find_gallery(connection, gallery)
+            gallery_id = find_gallery(connection, gallery)
             return _find_image(connection, gallery_id, sha256, box)
 
     def announce(self, sha256: str, grace_s: float) -> None:
@@ -52,7 +52,7 @@ class Holdings:
 
         The caller holds the hash's lock and has seen that its bytes are stored.
         """
-        gallery_id = _find_gallery(connection, gallery, "share")
+        gallery_id = find_gallery(connection, gallery, "share")
         row = _new_row(gallery_id, sha256, size_bytes, file_name, header, metadata)
         now = self.database.now(connection)
         statement = self._insert(images).values(**row, created_at=now, claimable_at=now)
@@ -72,6 +72,8 @@ class Holdings:
 
         Raises ImageNotFound.
         """
+        if not 0 < image_id <= MAX_ID:
+            raise ImageNotFound(image_id)
         one = images.c.id == image_id
         with self.database.write() as connection:
             gallery_id = connection.scalar(select(images.c.gallery_id).where(one))
@@ -88,7 +90,7 @@ class Holdings:
     def remove_gallery(self, name: str) -> None:
         """Remove a gallery and all its rows as one change, set by set. Raises GalleryNotFound."""
         with self.database.write() as connection:
-            gallery_id = _find_gallery(connection, name, "exclude")
+            gallery_id = find_gallery(connection, name, "exclude")
             mine = images.c.gallery_id == gallery_id
             now = literal(self.database.now(connection), UtcDateTime())
             hashes = select(images.c.sha256, now).where(mine).distinct()
@@ -131,8 +133,10 @@ class Holdings:
         return postgresql.insert(table) if self.database.is_postgresql else sqlite.insert(table)
 
 
-def _find_gallery(connection: Connection, name: str, lock: str | None = None) -> int:
+def find_gallery(connection: Connection, name: str, lock: str | None = None) -> int:
     """Raises GalleryNotFound. lock: "share" keeps the gallery, "exclude" waits for sharers."""
+    if not SLUG.fullmatch(name):  # there is none; and some texts no database even compares
+        raise GalleryNotFound(name)
     statement = select(galleries.c.id).where(galleries.c.name == name)
     if lock is not None:
         shared = lock == "share"

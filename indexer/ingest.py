@@ -11,6 +11,7 @@ from indexer.decode import read_header
 from indexer.deletion import sweep_one
 from indexer.errors import BadPicture, IndexerError
 from indexer.records import (
+    MAX_FILE_NAME_CHARS,
     Accepted,
     Duplicate,
     ImageMetadata,
@@ -38,6 +39,7 @@ def accept(
 ) -> Accepted | Duplicate | Refused:
     """Take in one picture; its bytes and its row are durable when this returns.
 
+    file_name: only shown; kept without NULs, cut after MAX_FILE_NAME_CHARS.
     The file is read in chunks and its pixels are not decoded. Raises GalleryNotFound,
     StorageFull, StorageUnavailable, DatabaseUnavailable; nothing of it is visible then.
     """
@@ -51,8 +53,10 @@ def accept(
         first = catalogue.holdings.find(gallery, sha256, metadata.box)
         if first is not None:
             return Duplicate(first)
+        shown = file_name.replace("\x00", "").encode(errors="replace").decode()
+        shown = shown[:MAX_FILE_NAME_CHARS]
         return _keep(
-            catalogue, store, gallery, seekable, sha256, size_bytes, file_name, header, metadata
+            catalogue, store, gallery, seekable, sha256, size_bytes, shown, header, metadata
         )
 
 

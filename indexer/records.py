@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from indexer.errors import BadMetadata
+
 State = Literal["pending", "searchable", "failed"]
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # names of galleries
+MAX_TEXT_CHARS = 200
+MAX_TAGS = 32
+MAX_FILE_NAME_CHARS = 255
+MAX_ID = 2**63 - 1
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database keeps this text, and an index on it works."""
+    whole = "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+    return whole and 0 < len(text) <= MAX_TEXT_CHARS
+
+
+def _is_storable_time(moment: datetime) -> bool:
+    return moment.tzinfo is not None and 1826 <= moment.year < 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +48,38 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class ImageMetadata:
-    """What an uploader may say of a picture. captured_at: aware; None where unknown."""
+    """What an uploader may say of a picture. captured_at: aware; None where unknown.
+
+    Raises BadMetadata for what not every database keeps: texts over MAX_TEXT_CHARS, over
+    MAX_TAGS tags, characters that are none, times without zone or before photography.
+    """
 
     camera: str | None = None
     captured_at: datetime | None = None
     box: Box | None = None
     tags: tuple[str, ...] = ()
     external_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for field_name, texts in (
+            ("camera", (self.camera,)),
+            ("external_id", (self.external_id,)),
+            ("tags", self.tags),
+        ):
+            for text in texts:
+                if text is not None and not is_storable(text):
+                    raise BadMetadata(
+                        field_name,
+                        f"expected 1 to {MAX_TEXT_CHARS} characters, none of them NUL or half of "
+                        f"one, got {text[:40]!r}",
+                    )
+        if len(self.tags) > MAX_TAGS:
+            raise BadMetadata("tags", f"expected at most {MAX_TAGS}, got {len(self.tags)}")
+        if self.captured_at is not None and not _is_storable_time(self.captured_at):
+            raise BadMetadata(
+                "captured_at",
+                f"expected a time with its zone from 1826 to 2999, got {self.captured_at}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +93,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """A named set of pictures that is searched as one. name: a slug, see catalogue.SLUG."""
+    """A named set of pictures that is searched as one. name: a slug, see SLUG."""
 
     id: int
     name: str

@@ -82,7 +82,7 @@ class Worker:
         return WorkerStatus(turning and self._error is None, self._error)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set (call nudge() then, to be heard at once).
+        """Work until `stop` is set; call nudge() then, to be heard at once.
 
         What fails is reported by status() and tried again; nothing is raised.
         """
@@ -126,8 +126,10 @@ class Worker:
         return len(claims)
 
     def _wait(self, stop: threading.Event, wait_s: float) -> None:
-        if wait_s > 0 and not stop.is_set():
-            self._wake.wait(wait_s)
+        deadline = time.monotonic() + wait_s
+        while not stop.is_set() and (left_s := deadline - time.monotonic()) > 0:
+            if self._wake.wait(min(left_s, _POLL_S)):
+                return
 
     def _work(self, claims: Sequence[Claim]) -> None:
         decoded: list[tuple[Claim, NDArray[np.uint8]]] = []

@@ -10,6 +10,7 @@ import pytest
 
 from indexer.catalogue import Catalogue
 from indexer.errors import (
+    BadMetadata,
     GalleryExists,
     GalleryNotFound,
     ImageNotFound,
@@ -68,12 +69,40 @@ def test_image_keeps_all_that_was_said_of_it(
     assert (image.content_type, image.state, image.reason) == ("image/jpeg", "pending", None)
 
 
-def test_time_without_zone_is_a_programming_error(
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("camera", ""),
+        ("camera", "x" * 201),
+        ("camera", "a\x00b"),
+        ("external_id", "\ud83d"),
+        ("tags", ("fine", "a\x00")),
+        ("tags", ("t",) * 33),
+        ("captured_at", datetime(2024, 1, 1)),
+        ("captured_at", datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))),
+    ],
+)
+def test_metadata_that_no_database_keeps_is_refused(field: str, value: object) -> None:
+    with pytest.raises(BadMetadata, match=f"^{field}: expected") as caught:
+        ImageMetadata(**{field: value})  # type: ignore[arg-type]
+    assert caught.value.field == field
+
+
+def test_longest_metadata_and_oddest_file_name_are_kept(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures
 ) -> None:
     catalogue.create_gallery("g")
-    with pytest.raises(Exception, match="has no zone"):
-        add(catalogue, store, pictures.plain(), captured_at=datetime(2024, 1, 1))
+    long = "😀" * 200
+    tags = tuple(f"{n:02}{long}"[:200] for n in range(32))
+    about = ImageMetadata(camera=long, tags=tags, external_id="\x01\n\u202e")
+    name = "\x00\ud800" + "n" * 300
+    outcome = accept(catalogue, store, "g", io.BytesIO(pictures.plain()), name, about)
+    assert isinstance(outcome, Accepted)
+    image = catalogue.image(outcome.image_id)
+    assert (image.camera, image.tags, image.external_id) == (long, tags, "\x01\n\u202e")
+    assert image.file_name == "?" + "n" * 254
+    assert catalogue.cameras("g") == [long]
+    assert catalogue.tags("g") == sorted(tags)
 
 
 def test_images_are_listed_in_pages_by_state(
@@ -110,8 +139,15 @@ def test_missing_images_are_named_or_left_out(
     assert set(catalogue.images([image_id, 999, 0, -1, 2**70])) == {image_id}
     with pytest.raises(ImageNotFound, match="999"):
         catalogue.image(999)
-    with pytest.raises(ImageNotFound):
-        catalogue.vector(999, "m")
+    for nobody in (999, 0, -1, 2**70):
+        with pytest.raises(ImageNotFound):
+            catalogue.vector(nobody, "m")
+        with pytest.raises(ImageNotFound):
+            catalogue.holdings.remove_image(nobody)
+    assert catalogue.list_images("g", after_id=2**70) == []
+    for name in ("a\x00", "\ud800", "x" * 10_000, ""):
+        with pytest.raises(GalleryNotFound):
+            catalogue.gallery(name)
 
 
 def test_vector_is_none_until_this_model_embedded_it(

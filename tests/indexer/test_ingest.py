@@ -284,7 +284,7 @@ def test_deletion_while_storage_fails_is_finished_later(
 def test_full_database_leaves_nothing_and_works_again(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
 ) -> None:
-    stuffed = ImageMetadata(external_id="x" * 50_000)
+    stuffed = ImageMetadata(tags=tuple(f"{n:02}" + "x" * 198 for n in range(32)))
     data = io.BytesIO(pictures.plain())
     with full_disk(catalogue.database), pytest.raises(StorageFull, match="full"):
         accept(catalogue, store, "g", data, "a", stuffed)
