@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
     CursorResult,
+    Select,
     Update,
     delete,
     exists,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -54,14 +56,7 @@ class WorkQueue:
         token = secrets.token_hex(16)
         with self._database.write() as connection:
             now = self._database.now(connection)
-            free = [images.c.state == "pending", images.c.claimable_at <= now]
-            candidates = connection.execute(
-                select(images.c.id, images.c.attempts)
-                .where(*free)
-                .order_by(images.c.id)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            ).all()
+            candidates = connection.execute(_claimable(now, limit)).all()
             ids = _fresh_or_one(candidates)
             if not ids:
                 return []
@@ -173,6 +168,18 @@ _CLAIMED = (
     images.c.attempts,
     images.c.lease_token,
 )
+
+
+def _claimable(now: datetime, limit: int) -> Select[Any]:
+    """Free rows, oldest first, leaving out what another claim is taking at this moment."""
+    return (
+        select(images.c.id, images.c.attempts)
+        # Not a parameter: only with the very text of its condition is the small index used.
+        .where(images.c.state == literal_column("'pending'"), images.c.claimable_at <= now)
+        .order_by(images.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _claim(row: Any) -> Claim:

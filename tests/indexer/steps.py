@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +20,8 @@ from indexer.ingest import accept
 from indexer.records import Accepted, ImageMetadata
 from indexer.storage import ObjectStore
 
+ROOT = Path(__file__).parents[2]
+
 
 def add(
     catalogue: Catalogue, store: ObjectStore, data: bytes, gallery: str = "g", **about: Any
@@ -26,6 +30,12 @@ def add(
     outcome = accept(catalogue, store, gallery, io.BytesIO(data), "a.jpg", ImageMetadata(**about))
     assert isinstance(outcome, Accepted), outcome
     return outcome.image_id
+
+
+def run_python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own, with the repository's packages."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def objects_in(folder: Path) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Pictures
+from tests.indexer.steps import run_python
 from tests.indexer.test_decode import png_of
 
 make = Pictures()
@@ -86,9 +85,7 @@ def test_peak_memory_of_one_picture_is_bounded(case: str, tmp_path: Path) -> Non
     create, box, expected = CASES[case]
     path = tmp_path / "picture"
     path.write_bytes(create())
-    run = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(path), box], capture_output=True, text=True
-    )
+    run = run_python(MEASURE, path, box)
     assert run.returncode == 0, run.stderr
     outcome, growth_mb = run.stdout.split()
     assert outcome == expected

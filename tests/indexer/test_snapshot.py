@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from indexer import snapshot
 from indexer.catalogue import Catalogue
 from indexer.errors import SnapshotInvalid
 from indexer.live_index import LiveIndex
+from tests.indexer.steps import run_python, wait_until
 from tests.indexer.test_live_index import DIM, MODEL, embed, unit
 
 
@@ -150,7 +149,7 @@ def test_crash_while_writing_leaves_the_older_snapshot(
         "index.stop()\n"
     )
     url = catalogue.database.engine.url.render_as_string()
-    run = subprocess.run([sys.executable, "-c", script, url, str(tmp_path / "i")])
+    run = run_python(script, url, tmp_path / "i")
     assert run.returncode == 9
     assert [path for path in files_in(tmp_path / "i") if path.suffix == ".snapshot"] == before
     assert len(run_once(catalogue, tmp_path / "i")) == len(ids) + 1
@@ -174,8 +173,6 @@ def test_snapshot_that_cannot_be_written_is_done_without(
 def test_follower_writes_snapshots_by_itself(
     catalogue: Catalogue, ids: list[int], tmp_path: Path
 ) -> None:
-    from tests.indexer.steps import wait_until
-
     index = LiveIndex(catalogue, MODEL, DIM, tmp_path / "i", poll_s=0.01, snapshot_every_s=0)
     index.start()
     wait_until(lambda: len(files_in(tmp_path / "i")) == 1)

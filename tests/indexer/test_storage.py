@@ -7,7 +7,6 @@ import io
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from obstore.exceptions import GenericError
 
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
 from indexer.storage import ObjectStore
-from tests.indexer.steps import objects_in
+from tests.indexer.steps import objects_in, run_python
 
 DATA = b"picture" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -81,7 +80,7 @@ def test_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
         "s._sync = lambda path: os._exit(9)\n"
         "s.ObjectStore(sys.argv[1]).put(sys.argv[2], io.BytesIO(b'x' * 9000))\n"
     )
-    run = subprocess.run([sys.executable, "-c", script, str(tmp_path), SHA])
+    run = run_python(script, tmp_path, SHA)
     assert run.returncode == 9
     assert len(objects_in(tmp_path)) == 1
     assert not ObjectStore(tmp_path).exists(SHA)

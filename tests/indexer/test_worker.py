@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import text, update
+from sqlalchemy import Connection, event, text, update
 
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_gallery, delete_image
@@ -85,6 +86,24 @@ def test_batch_is_embedded_oldest_first_and_announced(
     assert [(change.seq, change.image_id, change.op) for change in found] == [
         (place, image_id, "add") for place, image_id in enumerate(ids, 1)
     ]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_claim_reads_only_pending_rows(catalogue: Catalogue) -> None:
+    """Polling twice a second must not cost a pass over a million searchable rows."""
+    plans: list[str] = []
+
+    def explain(connection: Connection, cursor: object, statement: str, *given: Any) -> None:
+        if statement.startswith("SELECT images.id, images.attempts"):
+            plan = connection.connection.cursor().execute(  # type: ignore[attr-defined]
+                f"EXPLAIN QUERY PLAN {statement}", given[0]
+            )
+            plans.append(str(plan.fetchall()))
+
+    event.listen(catalogue.database.engine, "before_cursor_execute", explain)
+    assert catalogue.queue.claim(32, 30.0) == []
+    (plan,) = plans
+    assert "USING INDEX ix_images_pending" in plan
 
 
 def test_box_decides_what_is_embedded(
