@@ -10,8 +10,8 @@ from app.errors import ProblemError
 from app.schemas import MAX_ID
 from app.services import Services
 from app.settings import Settings
-from indexer.catalogue import SLUG
 from indexer.errors import GalleryNotFound
+from indexer.records import SLUG
 
 
 def get_services(request: Request) -> Services:

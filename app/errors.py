@@ -102,6 +102,7 @@ KINDS: dict[str, Kind] = {
 INDEXER_CODES: dict[type[Exception], str] = {
     indexer.GalleryNotFound: "gallery_not_found",
     indexer.GalleryExists: "gallery_exists",
+    indexer.BadMetadata: "validation_failed",
     indexer.InvalidGalleryName: "invalid_gallery_name",
     indexer.ImageNotFound: "image_not_found",
     indexer.ObjectMissing: "picture_missing",

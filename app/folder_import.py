@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.schemas import FileMetadata
 from app.sidecar import Row, Sidecar
-from app.uploads import shown_name, to_metadata
+from app.uploads import shown_name
 from indexer.catalogue import Catalogue
 from indexer.ingest import accept
-from indexer.records import Accepted, Duplicate, PictureLimits, Refused
+from indexer.records import Accepted, Duplicate, ImageMetadata, PictureLimits, Refused
 from indexer.storage import ObjectStore
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -57,7 +56,7 @@ def plan(files: list[str], sidecar: Sidecar) -> Iterator[tuple[str, Row]]:
     """Each picture with its row: several times where it has several rows, with an empty one where
     it has none."""
     for file in files:
-        for row in sidecar.rows.get(file, [Row(0, file, FileMetadata())]):
+        for row in sidecar.rows.get(file, [Row(0, file, ImageMetadata())]):
             yield file, row
 
 
@@ -100,7 +99,7 @@ class FolderImport:
                     self.gallery,
                     opened,
                     shown_name(file),
-                    to_metadata(row.metadata),
+                    row.metadata,
                     self.limits,
                 )
         except OSError as error:

@@ -13,9 +13,8 @@ from app.errors import ProblemError
 from app.schemas import SearchFilters, SearchRequest, SearchResponse, SearchResult, Timing
 from app.services import Services
 from app.views import box_list, image_url, thumbnail_url
-from indexer.catalogue import SLUG
 from indexer.errors import GalleryNotFound
-from indexer.records import Filters, Hit, Image
+from indexer.records import SLUG, Filters, Hit, Image
 
 MAX_TRIES = 5
 

@@ -19,6 +19,9 @@ from pydantic import ValidationError
 from app.errors import CommandError
 from app.problems import field_name, message_of
 from app.schemas import FileMetadata
+from app.uploads import to_metadata
+from indexer.errors import BadMetadata
+from indexer.records import ImageMetadata
 
 COLUMNS = ("file", "camera", "captured_at", "box", "tags", "external_id")
 MAX_LINE_CHARS = 100_000
@@ -30,7 +33,7 @@ class Row:
 
     line: int
     file: str | None
-    metadata: FileMetadata | None = None
+    metadata: ImageMetadata | None = None
     problem: str | None = None
 
 
@@ -101,7 +104,9 @@ def _check(line: int, values: dict[str, Any]) -> Row:
         return Row(line, None, problem="file: required")
     file = str(PurePosixPath(file.replace("\\", "/")))
     try:
-        return Row(line, file, FileMetadata.model_validate(values))
+        return Row(line, file, to_metadata(FileMetadata.model_validate(values)))
+    except BadMetadata as error:
+        return Row(line, file, problem=str(error))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         return Row(line, file, problem=f"{field_name(first['loc'])}: {message_of(dict(first))}")

@@ -24,7 +24,7 @@ from app.problems import field_name, make_problem, message_of, problem_of, sente
 from app.schemas import FileMetadata, Problem, UploadResponse, UploadResult
 from app.services import Services
 from app.settings import MB, Settings
-from indexer.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
+from indexer.errors import BadMetadata, DatabaseUnavailable, StorageFull, StorageUnavailable
 from indexer.ingest import accept
 from indexer.records import Accepted, Box, Duplicate, ImageMetadata, PictureLimits, Refused
 
@@ -48,7 +48,7 @@ class Upload:
     """A form that was understood. metadata: by file name as sent."""
 
     files: tuple[SentFile, ...]
-    metadata: Mapping[str, FileMetadata]
+    metadata: Mapping[str, ImageMetadata]
 
 
 @asynccontextmanager
@@ -104,10 +104,10 @@ def parse_form(form: FormData) -> Upload:
     return Upload(tuple(files), metadata)
 
 
-def parse_metadata(document: str) -> dict[str, FileMetadata]:
+def parse_metadata(document: str) -> dict[str, ImageMetadata]:
     """`{"a.jpg": {"camera": ...}, ...}`. Raises ProblemError (422) naming each wrong field."""
     try:
-        return _documents.validate_python(json.loads(document))
+        given = _documents.validate_python(json.loads(document))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         wrong = [
@@ -117,6 +117,14 @@ def parse_metadata(document: str) -> dict[str, FileMetadata]:
         raise invalid(wrong) from None
     except (ValueError, RecursionError) as error:
         raise invalid([FieldError("metadata", f"can't be read as JSON: {error}")]) from None
+    known = {}
+    for name, metadata in given.items():
+        try:
+            known[name] = to_metadata(metadata)
+        except BadMetadata as error:
+            field = field_name(("metadata", name, error.field))
+            raise invalid([FieldError(field, error.detail)]) from None
+    return known
 
 
 def store_upload(services: Services, gallery: str, upload: Upload) -> UploadResponse:
@@ -146,9 +154,9 @@ def store_upload(services: Services, gallery: str, upload: Upload) -> UploadResp
 
 
 def _store_file(
-    services: Services, gallery: str, sent: SentFile, metadata: Mapping[str, FileMetadata]
+    services: Services, gallery: str, sent: SentFile, metadata: Mapping[str, ImageMetadata]
 ) -> UploadResult:
-    known = to_metadata(metadata.get(sent.name, FileMetadata()))
+    known = metadata.get(sent.name, ImageMetadata())
     shown = shown_name(sent.name)
     limits = picture_limits(services.settings)
     outcome = accept(services.catalogue, services.store, gallery, sent.file, shown, known, limits)
@@ -171,7 +179,7 @@ def picture_limits(settings: Settings) -> PictureLimits:
 
 
 def to_metadata(given: FileMetadata) -> ImageMetadata:
-    """The indexer's form of what is known of a file."""
+    """The indexer's form of what is known of a file. Raises BadMetadata."""
     return ImageMetadata(
         camera=given.camera,
         captured_at=given.captured_at,

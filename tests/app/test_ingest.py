@@ -128,16 +128,15 @@ def test_sidecar_of_lines_is_the_same(tmp_path: Path) -> None:
         "{\n"
         '"a.jpg"\n'
         '{"file": "b.jpg", "colour": "red"}\n'
+        '{"file": "c.jpg", "captured_at": "9999-01-01T00:00:00Z"}\n'
     )
     found = read_sidecar(lines)
     (row,) = found.rows["a.jpg"]
     assert row.metadata is not None
-    assert (row.metadata.camera, row.metadata.box, row.metadata.tags) == (
-        "north",
-        (1, 2, 3, 4),
-        ["x"],
-    )
+    known = row.metadata
+    assert (known.camera, known.box, known.tags) == ("north", Box(1, 2, 3, 4), ("x",))
     assert found.rows["b.jpg"][0].problem == "colour: unknown field"
+    assert "2999" in (found.rows["c.jpg"][0].problem or "")
     assert [row.line for row in found.lost] == [3, 4]
 
 
