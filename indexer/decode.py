@@ -113,7 +113,7 @@ def _opened(file: BinaryIO, described: PictureFile) -> Iterator[Image.Image]:
     try:
         with Image.open(file, formats=_FORMATS) as image:
             yield image
-    except BadPicture:
+    except (BadPicture, MemoryError):
         raise
     except UnidentifiedImageError as error:
         detail = f"the file starts like a {described.format} but its header is damaged"

@@ -174,7 +174,7 @@ def _claimable(now: datetime, limit: int) -> Select[Any]:
     """Free rows, oldest first, leaving out what another claim is taking at this moment."""
     return (
         select(images.c.id, images.c.attempts)
-        # Not a parameter: only with the very text of its condition is the small index used.
+        # Not a parameter: a prepared plan could not use the index of pending rows then.
         .where(images.c.state == literal_column("'pending'"), images.c.claimable_at <= now)
         .order_by(images.c.id)
         .limit(limit)

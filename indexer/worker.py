@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from indexer.catalogue import Catalogue
 from indexer.decode import decode
 from indexer.deletion import sweep
-from indexer.errors import BadPicture, IndexerError, ObjectMissing, StorageFull, StorageUnavailable
+from indexer.errors import BadPicture, IndexerError, ObjectMissing
 from indexer.protocols import ImageEncoder
 from indexer.records import WorkerStatus
 from indexer.storage import ObjectStore
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
 _SWEEP_EVERY_S = 60.0
+_KEPT_CHANGES = 1_000_000  # who is further behind builds its index from the rows
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _SILENT_S = 60.0  # a batch on a slow machine takes seconds; this long without a turn is stuck
@@ -63,6 +64,8 @@ class Worker:
         self._max_attempts = max_attempts
         self._on_commit = on_commit
         self._decoders = ThreadPoolExecutor(num_decoders, thread_name_prefix="decoder")
+        self._owed: list[Claim] = []
+        self._owed_attempt = False
         self._wake = threading.Event()
         self._beat = float("-inf")
         self._error: str | None = None
@@ -99,6 +102,7 @@ class Worker:
                     wait_s = _POLL_S
                     if time.monotonic() - swept_at > _SWEEP_EVERY_S:
                         sweep(self._catalogue, self._store)
+                        self._catalogue.changes.prune(_KEPT_CHANGES)
                         swept_at = time.monotonic()
                 self._error, pause_s = None, _FIRST_PAUSE_S
             except Exception as error:
@@ -111,19 +115,26 @@ class Worker:
     def run_once(self) -> int:
         """Work on one batch; how many rows it claimed, 0 when there is nothing to do now.
 
-        Raises StorageUnavailable, DatabaseUnavailable or EncoderBroken, the rows given back.
+        Raises StorageUnavailable, StorageFull, DatabaseUnavailable or EncoderBroken; the rows
+        are given back then, or by the next call.
         """
+        self._give_back()
         claims = self._catalogue.queue.claim(self._batch_size, self._lease_s)
-        claims_left = [claim for claim in claims if not self._fail_exhausted(claim)]
-        if claims_left:
-            try:
-                self._work(claims_left)
-            except (StorageUnavailable, StorageFull, EncoderBroken):
-                self._catalogue.queue.release(claims_left, 0.0, count_attempt=False)
-                raise
+        try:
+            self._work([claim for claim in claims if not self._fail_exhausted(claim)])
+        except Exception as error:
+            self._owed, self._owed_attempt = claims, not isinstance(error, IndexerError)
+            self._give_back()
+            raise
         if claims and self._on_commit is not None:
             self._on_commit()
         return len(claims)
+
+    def _give_back(self) -> None:
+        """Release what an outage left claimed, now or when the database takes it again."""
+        if self._owed:
+            self._catalogue.queue.release(self._owed, 0.0, count_attempt=self._owed_attempt)
+            self._owed = []
 
     def _wait(self, stop: threading.Event, wait_s: float) -> None:
         deadline = time.monotonic() + wait_s

@@ -6,21 +6,21 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import Connection, event, text, update
+from sqlalchemy import text, update
 
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_gallery, delete_image
-from indexer.errors import DatabaseUnavailable, StorageUnavailable
+from indexer.errors import DatabaseUnavailable, IndexerError, StorageFull, StorageUnavailable
 from indexer.records import Box, Counts
 from indexer.storage import ObjectStore
 from indexer.tables import images
+from indexer.work_queue import _claimable
 from indexer.worker import EncoderBroken, Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import add, at_once, objects_in, wait_until
@@ -88,22 +88,21 @@ def test_batch_is_embedded_oldest_first_and_announced(
     ]
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_claim_reads_only_pending_rows(catalogue: Catalogue) -> None:
     """Polling twice a second must not cost a pass over a million searchable rows."""
-    plans: list[str] = []
-
-    def explain(connection: Connection, cursor: object, statement: str, *given: Any) -> None:
-        if statement.startswith("SELECT images.id, images.attempts"):
-            plan = connection.connection.cursor().execute(  # type: ignore[attr-defined]
-                f"EXPLAIN QUERY PLAN {statement}", given[0]
-            )
-            plans.append(str(plan.fetchall()))
-
-    event.listen(catalogue.database.engine, "before_cursor_execute", explain)
-    assert catalogue.queue.claim(32, 30.0) == []
-    (plan,) = plans
-    assert "USING INDEX ix_images_pending" in plan
+    compiled = _claimable(datetime.now(UTC), 32).compile(catalogue.database.engine)
+    statement = str(compiled)
+    for place, name in enumerate(compiled.params, 1):
+        statement = statement.replace(f"%({name})s", f"${place}")
+    given = ", ".join(f"'{value}'" for value in compiled.params.values())
+    with catalogue.database.write() as connection:
+        # As the driver does after a few calls, and as if there were too many rows to read all.
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        connection.exec_driver_sql(f"PREPARE claim AS {statement}")
+        plan = connection.exec_driver_sql(f"EXPLAIN EXECUTE claim ({given})").scalars().all()
+    assert "ix_images_pending" in "".join(plan)
 
 
 def test_box_decides_what_is_embedded(
@@ -200,6 +199,58 @@ def test_storage_outage_burns_no_attempt(
     assert catalogue.gallery("g").counts == Counts(pending=3)
     (tmp_path / "unmounted").rename(tmp_path / "objects")
     assert worker.run_once() == 3
+
+
+@pytest.mark.parametrize("failure", [StorageFull, DatabaseUnavailable])
+def test_database_that_takes_no_writes_burns_no_attempt(
+    failure: type[IndexerError],
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ColourEncoder,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Claims still succeed, neither vectors nor the claims' return do."""
+    for seed in range(3):
+        add(catalogue, store, pictures.noise(seed))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise failure("as ordered")
+
+    worker = Worker(catalogue, store, encoder, max_attempts=2)
+    real = catalogue.queue.release
+    for _ in range(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(catalogue.queue, "finish", refuse)
+            patch.setattr(catalogue.queue, "release", refuse)
+            with pytest.raises(failure):
+                worker.run_once()
+            patch.setattr(catalogue.queue, "release", real)
+            with pytest.raises(failure):
+                worker.run_once()
+    assert catalogue.gallery("g").counts == Counts(pending=3)
+    assert worker.run_once() == 3
+
+
+def test_bug_in_the_worker_counts_as_an_attempt_and_ends(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ColourEncoder,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add(catalogue, store, pictures.plain())
+
+    def stumble(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(catalogue.queue, "finish", stumble)
+    worker = Worker(catalogue, store, encoder, max_attempts=2)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            worker.run_once()
+    worker.run_once()
+    assert catalogue.gallery("g").counts == Counts(failed=1)
 
 
 def test_missing_bytes_fail_with_that_reason(
