@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
+from fastapi.testclient import TestClient
 
 from app.errors import KINDS
-from app.settings import MB
+from app.main import create_app
+from app.services import Services
+from app.settings import MB, Settings
 from app.uploads import shown_name
-from tests.app.conftest import Api, assert_problem, both_databases
+from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.files import animated, bomb, deep, picture, tiny
 
 WHOLE = picture("red")
@@ -197,19 +202,25 @@ def test_upload_of_too_many_files(shared_api: Api) -> None:
     assert "1000" in problem["detail"]
 
 
-@pytest.mark.parametrize("declared", [True, False], ids=["declared", "in chunks"])
-def test_upload_of_too_many_bytes(shared_api: Api, declared: bool) -> None:
-    limit = shared_api.services.settings.max_request_bytes
-    if declared:
-        headers = {"content-type": "multipart/form-data", "content-length": str(limit + 1)}
-        response = shared_api.http.post("/galleries/street/images", headers=headers)
-    else:
-        response = shared_api.http.post(
-            "/search",
-            content=(b" " * MB for _ in range(3)),
-            headers={"content-type": "application/json"},
-        )
-    assert_problem(response, 413, "request_too_large")
+def in_chunks(content: bytes) -> Iterator[bytes]:
+    """A body whose length is not told beforehand."""
+    for start in range(0, len(content), 65_536):
+        yield content[start : start + 65_536]
+
+
+def test_upload_of_too_many_bytes(settings: Settings, services: Services) -> None:
+    form = httpx.Request("POST", URL, files=[("files", ("a.jpg", WHOLE + bytes(2 * MB)))])
+    body, headers = form.read(), {"content-type": form.headers["content-type"]}
+    small = settings.model_copy(update={"max_request_bytes": 2 * MB})
+    with TestClient(create_app(small, services), base_url=URL) as http:
+        services.catalogue.create_gallery("street")
+        for content in (body, in_chunks(body)):
+            answer = http.post("/galleries/street/images", content=content, headers=headers)
+            assert "2 MB" in assert_problem(answer, 413, "request_too_large")["detail"]
+        headers = {"content-type": "application/json"}
+        for content in (b" " * (2 * MB), in_chunks(b" " * (2 * MB))):
+            answer = http.post("/search", content=content, headers=headers)
+            assert "1 MB" in assert_problem(answer, 413, "request_too_large")["detail"]
 
 
 @pytest.mark.parametrize(
