@@ -9,16 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event, text, update
 
 from indexer.catalogue import Catalogue
 from indexer.database import Database
 from indexer.ingest import accept
 from indexer.records import Accepted, ImageMetadata
 from indexer.storage import ObjectStore
+from indexer.tables import images
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,3 +100,16 @@ def full_disk(database: Database) -> Iterator[None]:
     yield
     event.remove(database.engine, "connect", limit)
     database.close()
+
+
+def expire_leases(catalogue: Catalogue) -> None:
+    """As if time had passed."""
+    with catalogue.database.write() as connection:
+        past = catalogue.database.now(connection) - timedelta(seconds=1)
+        connection.execute(update(images).values(claimable_at=past))
+
+
+def orphans_in(catalogue: Catalogue) -> int:
+    """How many hashes are still to be looked after."""
+    with catalogue.database.read() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM orphans")) or 0)

@@ -67,7 +67,7 @@ def best_of(
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(updates, searches), min_size=1, max_size=8))
 def test_gallery_view_equals_a_loop(
     plan: list[

@@ -7,10 +7,9 @@ import io
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image, sweep
+from indexer.deletion import sweep
 from indexer.errors import (
     DatabaseUnavailable,
     GalleryNotFound,
@@ -29,7 +28,7 @@ from indexer.records import (
 )
 from indexer.storage import ObjectStore
 from tests.conftest import Pictures
-from tests.indexer.steps import add, at_once, full_disk, objects_in
+from tests.indexer.steps import add, at_once, full_disk, objects_in, orphans_in
 
 NOTHING = ImageMetadata()
 
@@ -37,11 +36,6 @@ NOTHING = ImageMetadata()
 @pytest.fixture(autouse=True)
 def gallery(catalogue: Catalogue) -> None:
     catalogue.create_gallery("g")
-
-
-def orphans_in(catalogue: Catalogue) -> int:
-    with catalogue.database.read() as connection:
-        return int(connection.scalar(text("SELECT count(*) FROM orphans")) or 0)
 
 
 def test_same_bytes_are_one_row_a_gallery_and_box(
@@ -149,42 +143,6 @@ def test_hundred_identical_uploads_at_once_are_one_row_and_one_object(
     assert store.exists(image.sha256)
 
 
-def test_uploads_and_deletions_of_the_same_bytes_never_lose_an_accepted_picture(
-    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
-) -> None:
-    data = pictures.plain()
-    catalogue.create_gallery("h")
-
-    def come_and_go(gallery: str) -> None:
-        for _ in range(8):
-            outcome = accept(catalogue, store, gallery, io.BytesIO(data), "a", NOTHING)
-            assert isinstance(outcome, Accepted)
-            assert store.get(catalogue.image(outcome.image_id).sha256) == data
-            delete_image(catalogue, store, outcome.image_id)
-
-    outcomes = at_once([lambda: come_and_go("g"), lambda: come_and_go("h")])
-    assert outcomes == [None, None]
-    assert objects_in(tmp_path / "objects") == []
-    assert orphans_in(catalogue) == 0
-
-
-def test_gallery_dropped_during_uploads_leaves_no_rows_and_no_bytes(
-    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
-) -> None:
-    def upload(seed: int) -> object:
-        data = io.BytesIO(pictures.noise(seed))
-        return accept(catalogue, store, "g", data, "a", NOTHING)
-
-    calls = [lambda seed=seed: upload(seed) for seed in range(12)]
-    outcomes = at_once([*calls[:6], lambda: delete_gallery(catalogue, store, "g"), *calls[6:]])
-    for outcome in outcomes:
-        assert outcome is None or isinstance(outcome, Accepted | GalleryNotFound)
-    assert catalogue.galleries() == []
-    sweep(catalogue, store)
-    assert objects_in(tmp_path / "objects") == []
-    assert orphans_in(catalogue) == 0
-
-
 @pytest.mark.parametrize("failure", [StorageFull, StorageUnavailable])
 @pytest.mark.parametrize("step", ["put", "insert"])
 def test_failure_half_way_leaves_nothing_and_works_again(
@@ -208,77 +166,6 @@ def test_failure_half_way_leaves_nothing_and_works_again(
     assert objects_in(tmp_path / "objects") == []
     assert orphans_in(catalogue) == 0
     add(catalogue, store, data)
-
-
-def test_upload_cut_short_by_a_crash_is_swept_after_its_grace(
-    catalogue: Catalogue, store: ObjectStore, tmp_path: Path
-) -> None:
-    """As after kill -9 between the bytes and the row."""
-    sha256 = hashlib.sha256(b"bytes").hexdigest()
-    catalogue.holdings.announce(sha256, 600)
-    store.put(sha256, io.BytesIO(b"bytes"))
-    assert sweep(catalogue, store) == 0
-    assert store.exists(sha256)
-    catalogue.holdings.announce(sha256, 0)
-    assert sweep(catalogue, store) == 1
-    assert objects_in(tmp_path / "objects") == []
-
-
-def test_deleted_bytes_come_back_with_an_upload_that_saw_them(
-    catalogue: Catalogue,
-    store: ObjectStore,
-    pictures: Pictures,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The deletion happens after the upload looked whether the bytes were there."""
-    data = pictures.plain()
-    first = add(catalogue, store, data)
-    catalogue.create_gallery("h")
-    real, looked = store.exists, []
-
-    def exists(sha256: str) -> bool:
-        answer = real(sha256)
-        if not looked:
-            looked.append(answer)
-            delete_image(catalogue, store, first)
-        return answer
-
-    monkeypatch.setattr(store, "exists", exists)
-    second = add(catalogue, store, data, gallery="h")
-    assert looked == [True]
-    assert store.get(catalogue.image(second).sha256) == data
-
-
-def test_bytes_survive_until_their_last_row_is_deleted(
-    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
-) -> None:
-    data = pictures.plain()
-    whole, part = add(catalogue, store, data), add(catalogue, store, data, box=Box(0, 0, 20, 20))
-    delete_image(catalogue, store, whole)
-    assert store.get(catalogue.image(part).sha256) == data
-    delete_image(catalogue, store, part)
-    assert objects_in(tmp_path / "objects") == []
-
-
-def test_deletion_while_storage_fails_is_finished_later(
-    catalogue: Catalogue,
-    store: ObjectStore,
-    pictures: Pictures,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    image_id = add(catalogue, store, pictures.plain())
-
-    def fail(_: str) -> None:
-        raise StorageUnavailable("read-only")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", fail)
-        with pytest.raises(StorageUnavailable):
-            delete_image(catalogue, store, image_id)
-    assert catalogue.images([image_id]) == {}
-    assert sweep(catalogue, store) == 1
-    assert objects_in(tmp_path / "objects") == []
 
 
 def test_full_database_leaves_nothing_and_works_again(

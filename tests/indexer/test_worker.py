@@ -6,24 +6,19 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import text, update
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
 from indexer.errors import DatabaseUnavailable, IndexerError, StorageFull, StorageUnavailable
 from indexer.records import Box, Counts
 from indexer.storage import ObjectStore
-from indexer.tables import images
-from indexer.work_queue import _claimable
 from indexer.worker import EncoderBroken, Worker
 from tests.conftest import ColourEncoder, Pictures
-from tests.indexer.steps import add, at_once, objects_in, wait_until
+from tests.indexer.steps import add, expire_leases, objects_in, wait_until
 from tests.indexer.test_decode import png_of
 
 DAMAGED = png_of(64, 64, b"\x00" * 100)  # its header is fine
@@ -32,13 +27,6 @@ DAMAGED = png_of(64, 64, b"\x00" * 100)  # its header is fine
 @pytest.fixture(autouse=True)
 def gallery(catalogue: Catalogue) -> None:
     catalogue.create_gallery("g")
-
-
-def expire_leases(catalogue: Catalogue) -> None:
-    """As if time had passed."""
-    with catalogue.database.write() as connection:
-        past = catalogue.database.now(connection) - timedelta(seconds=1)
-        connection.execute(update(images).values(claimable_at=past))
 
 
 def drain(catalogue: Catalogue, worker: Worker, rounds: int = 20) -> None:
@@ -86,23 +74,6 @@ def test_batch_is_embedded_oldest_first_and_announced(
     assert [(change.seq, change.image_id, change.op) for change in found] == [
         (place, image_id, "add") for place, image_id in enumerate(ids, 1)
     ]
-
-
-@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_claim_reads_only_pending_rows(catalogue: Catalogue) -> None:
-    """Polling twice a second must not cost a pass over a million searchable rows."""
-    compiled = _claimable(datetime.now(UTC), 32).compile(catalogue.database.engine)
-    statement = str(compiled)
-    for place, name in enumerate(compiled.params, 1):
-        statement = statement.replace(f"%({name})s", f"${place}")
-    given = ", ".join(f"'{value}'" for value in compiled.params.values())
-    with catalogue.database.write() as connection:
-        # As the driver does after a few calls, and as if there were too many rows to read all.
-        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
-        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        connection.exec_driver_sql(f"PREPARE claim AS {statement}")
-        plan = connection.exec_driver_sql(f"EXPLAIN EXECUTE claim ({given})").scalars().all()
-    assert "ix_images_pending" in "".join(plan)
 
 
 def test_box_decides_what_is_embedded(
@@ -266,53 +237,6 @@ def test_missing_bytes_fail_with_that_reason(
     assert "storage holds no picture" in image.reason
 
 
-def test_workers_never_embed_the_same_row(
-    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, database_url: str
-) -> None:
-    num_pictures = 60
-    for seed in range(num_pictures):
-        add(catalogue, store, pictures.noise(seed))
-    seen: list[bytes] = []
-
-    class Recording(ColourEncoder):
-        def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
-            seen.extend(pixels.tobytes() for pixels in pixels_BHW3)
-            return super().encode_image(pixels_BHW3)
-
-    def work() -> None:
-        own = Catalogue(database_url)
-        worker = Worker(own, store, Recording(), batch_size=4)
-        while worker.run_once():
-            pass
-        own.close()
-
-    assert at_once([work] * 4) == [None] * 4
-    assert catalogue.gallery("g").counts == Counts(searchable=num_pictures)
-    assert len(seen) == len(set(seen)) == num_pictures
-    found, _ = catalogue.changes.page("colour-grid", 1, 1000)
-    assert [change.seq for change in found] == list(range(1, num_pictures + 1))
-
-
-def test_stale_lease_writes_nothing(
-    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
-) -> None:
-    image_id = add(catalogue, store, pictures.plain("red"))
-    (stale,) = catalogue.queue.claim(10, 30.0)
-    assert catalogue.queue.claim(10, 30.0) == []
-    expire_leases(catalogue)
-    (held,) = catalogue.queue.claim(10, 30.0)
-    vectors_ND = encoder.encode_text(["blue"])
-    assert catalogue.queue.finish([stale], vectors_ND, "m") == 0
-    assert not catalogue.queue.fail(stale, "no reason")
-    catalogue.queue.release([stale], 0.0, count_attempt=False)
-    assert catalogue.queue.claim(10, 30.0) == [], "the lease of the holder still stands"
-    assert catalogue.image(image_id).state == "pending"
-    assert catalogue.changes.last() == 0
-    assert catalogue.queue.finish([held], vectors_ND, "m") == 1
-    assert catalogue.queue.finish([held], vectors_ND, "m") == 0
-    assert catalogue.changes.last() == 1
-
-
 def test_killed_worker_blames_the_picture_it_died_on_not_its_neighbours(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures
 ) -> None:
@@ -339,64 +263,6 @@ def test_killed_worker_blames_the_picture_it_died_on_not_its_neighbours(
     assert num_deaths == 3
     assert catalogue.gallery("g").counts == Counts(searchable=4, failed=1)
     assert catalogue.image(killer).reason == "embedding was started 3 times and never finished"
-
-
-def test_rows_deleted_while_they_are_embedded_stay_deleted(
-    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
-) -> None:
-    catalogue.create_gallery("h")
-    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(3)]
-    add(catalogue, store, pictures.noise(9), gallery="h")
-    claims = catalogue.queue.claim(10, 30.0)
-    delete_image(catalogue, store, ids[1])
-    delete_gallery(catalogue, store, "h")
-    vectors_ND = encoder.encode_text(["red"] * 4)
-    assert catalogue.queue.finish(claims, vectors_ND, "m") == 2
-    with catalogue.database.read() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM embeddings")) == 2
-
-
-def test_worker_commits_and_gallery_deletions_do_not_deadlock(
-    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
-) -> None:
-    for name in ("d0", "d1", "d2"):
-        catalogue.create_gallery(name)
-        for seed in range(8):
-            add(catalogue, store, pictures.noise(seed), gallery=name)
-    singles = [image.id for image in catalogue.list_images("d2")]
-    worker = Worker(catalogue, store, encoder, batch_size=5)
-    outcomes = at_once(
-        [
-            worker.run_once,
-            lambda: delete_gallery(catalogue, store, "d0"),
-            worker.run_once,
-            lambda: delete_gallery(catalogue, store, "d1"),
-            lambda: [delete_image(catalogue, store, image_id) for image_id in singles],
-            worker.run_once,
-        ]
-    )
-    assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-    with catalogue.database.read() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM images")) == 0
-        assert connection.scalar(text("SELECT count(*) FROM embeddings")) == 0
-
-
-def test_another_model_embeds_everything_again_beside_the_old(
-    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
-) -> None:
-    class Newer(ColourEncoder):
-        fingerprint = "newer"
-
-    image_id = add(catalogue, store, pictures.plain())
-    failed = add(catalogue, store, DAMAGED)
-    Worker(catalogue, store, encoder).run_once()
-    assert catalogue.queue.enqueue_missing(encoder.fingerprint) == 0
-    assert catalogue.queue.enqueue_missing("newer") == 1
-    assert catalogue.gallery("g").counts == Counts(pending=1, failed=1)
-    Worker(catalogue, store, Newer()).run_once()
-    assert catalogue.vector(image_id, "newer") is not None
-    assert catalogue.vector(image_id, encoder.fingerprint) is not None
-    assert catalogue.image(failed).state == "failed"
 
 
 def test_run_wakes_heals_and_stops(
