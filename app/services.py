@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from indexer.live_index import LiveIndex
-
 from app.query_vectors import QueryVectors
 from app.settings import Settings
 from indexer.catalogue import Catalogue
+from indexer.live_index import LiveIndex
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
 

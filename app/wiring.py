@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from indexer.live_index import LiveIndex
 
 from app.errors import CommandError
 from app.query_vectors import QueryVectors
@@ -16,6 +15,7 @@ from app.services import Services
 from app.settings import Settings
 from indexer import migrate
 from indexer.catalogue import Catalogue
+from indexer.live_index import LiveIndex
 from indexer.protocols import ImageEncoder, TextEncoder
 from indexer.storage import ObjectStore
 from indexer.worker import Worker

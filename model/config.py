@@ -188,11 +188,18 @@ class Recipe:
     """Of weights, order, masks and augmentation."""
     select_on: str = "val"
     """Split by whose R1 the kept checkpoint is chosen; `test` is the papers' habit."""
+    stored_dtype: str = "float32"
+    """Type of the weights in the kept checkpoint."""
+    hide_unseen_tokens: bool = False
+    """Give tokens that no training caption has the mask token's embedding: from random weights a
+    word never seen would be noise, and so it is a word not heard."""
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 2, "batch_size", ">= 2", self.batch_size)
         require(self.epochs >= 1, "epochs", ">= 1", self.epochs)
         require(self.select_on in ("val", "test"), "select_on", "val or test", self.select_on)
+        known = ("float32", "float16", "bfloat16")
+        require(self.stored_dtype in known, "stored_dtype", f"one of {known}", self.stored_dtype)
 
 
 def to_plain(config: Architecture | Recipe) -> dict[str, object]:

@@ -13,7 +13,7 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 
 from model.config import Architecture, to_plain
-from model.tokens import tokenize
+from model.tokens import MASK_TOKEN, tokenize
 
 
 class DualEncoder(nn.Module):
@@ -54,6 +54,15 @@ class DualEncoder(nn.Module):
     def adopt_fingerprint(self, fingerprint: str) -> None:
         """Keep the name under which these weights were stored, perhaps in fewer bits."""
         self._fingerprint = fingerprint
+
+    @torch.no_grad()
+    def hide_tokens_but(self, known_K: Tensor) -> None:
+        """Give every token but these (long) the mask token's embedding."""
+        weight_VW = self.clip.token_embedding.weight
+        hidden_V = torch.ones(len(weight_VW), dtype=torch.bool, device=weight_VW.device)
+        hidden_V[known_K.to(weight_VW.device)] = False
+        weight_VW[hidden_V] = weight_VW[MASK_TOKEN].clone()
+        self._fingerprint = None
 
     def normalise(self, pixels_B3HW: Tensor) -> Tensor:
         """uint8 pixels 0..255 to CLIP's mean and deviation; float pixels pass, taken as done."""

@@ -24,7 +24,7 @@ def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optim
         },
     ]
     kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
-    return kind(groups, betas=config.betas, eps=config.eps)
+    return kind(groups, betas=config.betas, eps=config.eps, fused=True)
 
 
 def learning_rate_factor(progress: float, epochs: int, config: OptimConfig) -> float:

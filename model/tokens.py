@@ -34,6 +34,13 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
     return trim(tokens_BL)
 
 
+def used_tokens(tokens_NL: Tensor) -> Tensor:
+    """The distinct tokens of some texts and all special ones, long, ascending."""
+    special = torch.tensor([PAD_TOKEN, MASK_TOKEN, START_TOKEN, END_TOKEN])
+    tokens_K: Tensor = torch.unique(torch.cat([tokens_NL.flatten(), special]))
+    return tokens_K
+
+
 def trim(tokens_BL: Tensor) -> Tensor:
     """Drop the columns in which every row is padding."""
     longest = int(tokens_BL.argmax(dim=1).max()) + 1

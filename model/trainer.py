@@ -1,5 +1,6 @@
 """Training, epoch by epoch: the loop, what it writes down, and how it goes on after a stop."""
 
+import copy
 import json
 import time
 from collections import defaultdict
@@ -11,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint import load_checkpoint, read_card, save_checkpoint
 from model.config import Architecture, Recipe, to_plain
 from model.data.loader import PairLoader
 from model.data.records import Dataset
@@ -21,6 +22,7 @@ from model.memory_bank import MemoryBank
 from model.objective import Objective
 from model.optim import build_optimizer, learning_rate_factor, set_learning_rate
 from model.relations import measure_relations
+from model.tokens import used_tokens
 from model.zoo import load_encoder, resolve_device
 
 STATE = "state.pt"
@@ -64,6 +66,7 @@ def fit(
         row |= run.assess(epoch)
         run.keep(epoch, row)
         on_epoch(row)
+    run.judge_best()
     return out / BEST
 
 
@@ -161,9 +164,7 @@ class Run:
         r1 = row[self.recipe.select_on]["r1"]  # type: ignore[index]
         if r1 > self.best_r1:
             self.best_r1 = r1
-            save_checkpoint(
-                self.encoder, self.out / BEST, recipe=to_plain(self.recipe), metrics=row
-            )
+            self._save_best(row)
         self.epochs_done = epoch
         self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / METRICS).open("a") as file:
@@ -171,6 +172,35 @@ class Run:
         partial = self.out / (STATE + ".new")
         torch.save(self._state(), partial)
         partial.replace(self.out / STATE)
+
+    def _save_best(self, row: dict[str, object]) -> None:
+        encoder = self.encoder
+        if self.recipe.hide_unseen_tokens:
+            encoder = copy.deepcopy(encoder)
+            encoder.hide_tokens_but(used_tokens(self.loader.tokens_NL))
+        save_checkpoint(
+            encoder,
+            self.out / BEST,
+            recipe=to_plain(self.recipe),
+            metrics=row,
+            dtype=getattr(torch, self.recipe.stored_dtype),
+        )
+
+    def judge_best(self) -> None:
+        """Add to the best checkpoint's card how it does on the test split."""
+        encoder = load_checkpoint(self.out / BEST)
+        card = read_card(self.out / BEST)
+        test = {
+            name: asdict(evaluate_retrieval(encoder, self.dataset.test, mask_ratio=ratio))
+            for name, ratio in (("test", 0.0), ("test_half_masked", 0.5))
+        }
+        save_checkpoint(
+            encoder,
+            self.out / BEST,
+            recipe=to_plain(self.recipe),
+            metrics={**card["metrics"], **test},  # type: ignore[dict-item]
+            dtype=getattr(torch, self.recipe.stored_dtype),
+        )
 
     def _state(self) -> dict[str, object]:
         return {

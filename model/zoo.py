@@ -32,6 +32,16 @@ def load_encoder(path_or_name: str, device: str = "auto") -> DualEncoder:
     return _load(path_or_name).to(resolve_device(device)).eval()
 
 
+def image_size_of(init: Architecture | str) -> tuple[int, int]:
+    """Height and width that an encoder started from `init` takes."""
+    if isinstance(init, Architecture):
+        return init.image_size
+    for folder in _folders(init):
+        if (folder / CARD).exists():
+            return load_checkpoint(folder).image_size
+    return IMAGE_SIZE
+
+
 def resolve_device(device: str) -> torch.device:
     """`auto` is CUDA where there is one. Raises ValueError for a device that is not here."""
     if device == "auto":
@@ -46,7 +56,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def _load(path_or_name: str) -> DualEncoder:
-    for folder in (Path(path_or_name), SHIPPED / path_or_name):
+    for folder in _folders(path_or_name):
         if (folder / CARD).exists():
             return load_checkpoint(folder)
     if path_or_name.startswith("file:"):
@@ -59,6 +69,10 @@ def _load(path_or_name: str) -> DualEncoder:
         f"model {path_or_name!r}: expected a checkpoint folder, a shipped name ({shipped}), "
         "MODEL:TAG as open_clip lists them, or file:PATH"
     )
+
+
+def _folders(path_or_name: str) -> tuple[Path, Path]:
+    return Path(path_or_name), SHIPPED / path_or_name
 
 
 def _load_published(name: str, tag: str) -> DualEncoder:

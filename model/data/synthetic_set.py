@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,11 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.config import SyntheticConfig
+from model.data import synthetic
 from model.data.records import ArrayPictures, Dataset, Split
 from model.data.synthetic import draw_identity
 
 SPLIT_OFFSETS = {"train": 0, "val": 10_000_000, "test": 20_000_000}
 """First identity of each split, so far apart that no two splits share a person."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many of a split's people are drawn, and of how many."""
 
 Drawn = tuple[NDArray[np.uint8], list[tuple[str, ...]]]
 
@@ -27,7 +30,7 @@ def load_synthetic(
     config: SyntheticConfig,
     image_size: tuple[int, int],
     root: Path,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Dataset:
     """The dataset of these settings, drawn into `root` where it is not there yet.
 
@@ -40,22 +43,30 @@ def load_synthetic(
         "test": config.num_test_identities,
     }
     splits = [
-        _load_split(name, num, config, image_size, root, on_progress)
-        for name, num in counts.items()
+        load_split(name, num, config, image_size, root, on_progress) for name, num in counts.items()
     ]
     return Dataset("synthetic", *splits)
 
 
-def _load_split(
+def load_split(
     name: str,
     num_identities: int,
     config: SyntheticConfig,
     image_size: tuple[int, int],
     root: Path,
-    on_progress: Callable[[int, int], None],
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Split:
-    key = {**asdict(config), "split": name, "num": num_identities, "size": image_size}
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
+    """One split, `num_identities` people of it, drawn into `root` where it is not there yet."""
+    key = [
+        config.city,
+        config.seed,
+        config.num_pictures,
+        config.num_captions,
+        num_identities,
+        image_size,
+        _hash_drawing(),
+    ]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
     path = root / f"{name}-{digest}.npz"
     if not path.exists():
         _draw_split(path, SPLIT_OFFSETS[name], num_identities, config, image_size, on_progress)
@@ -69,13 +80,19 @@ def _load_split(
         )
 
 
+def _hash_drawing() -> str:
+    """Names the program that draws: people drawn by another are drawn again."""
+    sources = sorted(Path(synthetic.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
 def _draw_split(
     path: Path,
     first: int,
     num_identities: int,
     config: SyntheticConfig,
     image_size: tuple[int, int],
-    on_progress: Callable[[int, int], None],
+    on_progress: OnProgress,
 ) -> None:
     pixels, captions = [], []
     for done, (person, person_captions) in enumerate(
