@@ -1,21 +1,33 @@
 """Recipes by name: YAML over typed settings, with overrides."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import cast
+from typing import cast, get_type_hints
 
 import yaml
 
 from model.config import Architecture, ObjectiveConfig, OptimConfig, Recipe, SyntheticConfig
 
 FOLDER = Path(__file__).parent / "recipes"
+PLAIN = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
+"""Types of YAML values that a setting of this type takes."""
 SECTIONS = {
     "init": Architecture,
     "objective": ObjectiveConfig,
     "optim": OptimConfig,
     "synthetic": SyntheticConfig,
 }
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 2e-3 as the number that everybody means by it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def list_recipes() -> list[str]:
@@ -47,7 +59,7 @@ def _read(name_or_path: str) -> dict[str, object]:
             f"recipe {name_or_path!r}: expected a YAML file or one of {', '.join(list_recipes())}"
         )
     try:
-        settings = yaml.safe_load(path.read_text())
+        settings = yaml.load(path.read_text(), _Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {error}") from error
     if not isinstance(settings, dict):
@@ -70,7 +82,7 @@ def _parse_override(override: str) -> dict[str, object]:
     path, equals, value = override.partition("=")
     if not equals or not path:
         raise ValueError(f"override {override!r}: expected section.field=value")
-    nested: object = yaml.safe_load(value)
+    nested: object = yaml.load(value, _Loader)
     for part in reversed(path.split(".")):
         nested = {part: nested}
     return cast("dict[str, object]", nested)
@@ -93,4 +105,10 @@ def _build_section(kind: type, name: str, values: Mapping[str, object]) -> objec
     if unknown:
         where = f"{name}.{unknown[0]}" if name else unknown[0]
         raise ValueError(f"{where}: no such setting, known: {', '.join(sorted(known))}")
+    types = get_type_hints(kind)
+    for key, value in values.items():
+        plain = PLAIN.get(types[key])
+        if plain is not None and type(value) not in plain:
+            where = f"{name}.{key}" if name else key
+            raise ValueError(f"{where}: expected {types[key].__name__}, got {value!r}")
     return kind(**values)

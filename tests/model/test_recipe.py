@@ -36,8 +36,8 @@ def test_baseline_differs_in_its_losses_alone() -> None:
 
 
 def test_overrides_reach_any_field() -> None:
-    recipe = load_recipe("baseline", ["seed=7", "optim.lr=0.5", "objective.consistency=true"])
-    assert (recipe.seed, recipe.optim.lr, recipe.objective.consistency) == (7, 0.5, True)
+    recipe = load_recipe("baseline", ["seed=7", "optim.lr=2e-3", "objective.consistency=true"])
+    assert (recipe.seed, recipe.optim.lr, recipe.objective.consistency) == (7, 0.002, True)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,8 @@ def test_overrides_reach_any_field() -> None:
         ("colour=1", "colour: no such setting"),
         ("optim.lr=-1", r"optim\.lr: expected > 0, got -1"),
         ("objective.modality=sound", r"objective\.modality: expected one of .*'sound'"),
+        ("epochs=many", r"epochs: expected int, got 'many'"),
+        ("optim.lr=fast", r"optim\.lr: expected float, got 'fast'"),
         ("epochs", r"override 'epochs': expected section\.field=value"),
     ],
 )
