@@ -54,8 +54,12 @@ def local_relation(
     target = [[0.0] * n for _ in range(n)]
     for i in range(n):
         for j in range(n):
-            by_image = float(cosine(image[i], image[j])) > image_threshold or modality == "text"
-            by_text = float(cosine(text[i], text[j])) > text_threshold or modality == "image"
+            by_image = (
+                float(cosine(image[i], image[j]).detach()) > image_threshold or modality == "text"
+            )
+            by_text = (
+                float(cosine(text[i], text[j]).detach()) > text_threshold or modality == "image"
+            )
             if by_image and by_text:
                 target[i][j] = soft_weight
         target[i][i] = 1.0

@@ -6,7 +6,7 @@ import torch
 
 from model.encoder import DualEncoder
 from model.runtime import Runtime
-from model.tokens import tokenize
+from model.tokens import MASK_TOKEN, tokenize, used_tokens
 from tests.model.conftest import TINY
 
 
@@ -69,6 +69,18 @@ def test_published_architecture_has_the_published_size() -> None:
         encoder = DualEncoder(architecture)
     assert count_parameters(encoder) == 149_617_665
     assert encoder.clip.visual.grid_size == (24, 8)
+
+
+def test_hidden_tokens_are_heard_as_the_mask_token(tiny_encoder: DualEncoder) -> None:
+    before = tiny_encoder.fingerprint
+    heard = tiny_encoder.encode_text(["a man in red"])
+    tiny_encoder.hide_tokens_but(used_tokens(tokenize(["a man in red"])))
+    assert tiny_encoder.fingerprint != before
+    torch.testing.assert_close(tiny_encoder.encode_text(["a man in red"]), heard)
+    unknown = tokenize(["a man in chartreuse"])
+    masked = unknown.clone()
+    masked[0, 4:-1] = MASK_TOKEN
+    torch.testing.assert_close(tiny_encoder.encode_text(unknown), tiny_encoder.encode_text(masked))
 
 
 def test_unknown_architecture_field_is_refused() -> None:

@@ -1,7 +1,7 @@
 """The loop on a tiny model: it learns, writes down what it did, and resumes exactly."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model import load_encoder
+from model.checkpoint import read_card
 from model.config import ObjectiveConfig, OptimConfig, Recipe
 from model.data.loader import PairLoader
 from model.data.records import Dataset
@@ -18,6 +19,7 @@ from model.memory_bank import MemoryBank
 from model.objective import Objective
 from model.optim import build_optimizer, learning_rate_factor
 from model.relations import measure_relations
+from model.tokens import MASK_TOKEN, tokenize
 from model.trainer import METRICS, fit
 from tests.model.conftest import TINY
 
@@ -47,6 +49,22 @@ def test_training_learns_to_find_people(tmp_path: Path, coloured: Dataset) -> No
     rows = read_rows(tmp_path / "run")
     assert [row["epoch"] for row in rows] == list(range(1, 41))
     assert max(row["val"]["r1"] for row in rows) > 40
+
+
+def test_kept_checkpoint_is_stored_and_judged_as_the_recipe_says(
+    tmp_path: Path, coloured: Dataset
+) -> None:
+    recipe = replace(RECIPE, epochs=1, stored_dtype="float16", hide_unseen_tokens=True)
+    best = fit(recipe, coloured, tmp_path / "run", device="cpu")
+    card = read_card(best)
+    encoder = load_encoder(str(best), "cpu")
+    assert card["weights_dtype"] == "float16"
+    assert card["recipe"]["name"] == "tiny"
+    assert card["metrics"]["test"] == asdict(evaluate_retrieval(encoder, coloured.test))
+    assert set(card["metrics"]) >= {"epoch", "losses", "val", "relations", "test_half_masked"}
+    words = encoder.clip.token_embedding.weight
+    assert torch.equal(words[tokenize(["zebra"])[0, 1]], words[MASK_TOKEN])
+    assert not torch.equal(words[tokenize(["red"])[0, 1]], words[MASK_TOKEN])
 
 
 def test_losses_come_in_by_epoch(tmp_path: Path, coloured: Dataset) -> None:
