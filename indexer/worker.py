@@ -90,6 +90,7 @@ class Worker:
         What fails is reported by status() and tried again; nothing is raised.
         """
         pause_s, prepared, swept_at = _FIRST_PAUSE_S, False, float("-inf")
+        self._beat = time.monotonic()  # its first turn may be a long one
         while not stop.is_set():
             self._wake.clear()
             wait_s = 0.0

@@ -298,3 +298,22 @@ def test_run_wakes_heals_and_stops(
     worker.nudge()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_run_is_healthy_during_its_first_turn(catalogue: Catalogue, store: ObjectStore) -> None:
+    """A service with work left from the last time must not look broken until a batch is done."""
+    reached, go, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(_: NDArray[np.uint8]) -> bool:
+        reached.set()
+        return not go.wait(10)
+
+    worker = Worker(catalogue, store, Touchy(wait))
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    assert reached.wait(10)
+    healthy = worker.healthy()
+    stop.set()
+    go.set()
+    thread.join(10)
+    assert healthy
