@@ -50,8 +50,12 @@ def build_services(
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
     """The database, migrated, and the storage. Raises CommandError, IndexerError."""
     make_data_dir(settings.data_dir)
+    try:
+        catalogue = Catalogue(settings.database)
+    except ValueError as error:
+        raise CommandError(f"PASSERBY_DATABASE_URL: {error}") from error
     migrate.upgrade(settings.database)
-    return Catalogue(settings.database), ObjectStore(settings.storage)
+    return catalogue, ObjectStore(settings.storage)
 
 
 def make_data_dir(folder: Path) -> None:

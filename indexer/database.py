@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 10.0
 _PG_OUT_OF_SPACE = ("53100", "53200")
 _PG_READ_ONLY = "25006"
+_SQLITE_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Database:
@@ -88,9 +90,12 @@ class Database:
         except (OperationalError, InterfaceError) as error:
             self._raise_as_ours(error)
         except DBAPIError as error:
-            if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (
-                *_PG_OUT_OF_SPACE,
-                _PG_READ_ONLY,
+            state = getattr(error.orig, "sqlstate", None)
+            damaged = getattr(error.orig, "sqlite_errorcode", None) in _SQLITE_DAMAGED
+            if (
+                damaged
+                or error.connection_invalidated
+                or state in (*_PG_OUT_OF_SPACE, _PG_READ_ONLY)
             ):
                 self._raise_as_ours(error)
             raise
@@ -110,8 +115,9 @@ class Database:
 def _make_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ValueError(f"database URL {url!r}: {error}") from error
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
+        place = url.rpartition("@")[2]  # without the password
+        raise ValueError(f"database URL {place!r}: {error}") from error
     if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),

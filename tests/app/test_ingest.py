@@ -191,6 +191,8 @@ def test_galleries_are_listed_made_and_deleted(
         ("PORT", "99999", "PASSERBY_PORT"),
         ("DATABASE_URL", "mysql://x", "postgresql://"),
         ("DATABASE_URL", "postgresql", "postgresql://"),
+        ("DATABASE_URL", "postgresql://u@h:port/d", "PASSERBY_DATABASE_URL"),
+        ("DATABASE_URL", "sqlite:///", "sqlite:///FILE"),
         ("DATA_DIR", "/dev/null/data", "--data-dir"),
         ("WORKER_BATCH_SIZE", "0", "PASSERBY_WORKER_BATCH_SIZE"),
         ("STORAGE_URL", "/dev/null/objects", "/dev/null/objects"),

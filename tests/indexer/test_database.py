@@ -14,10 +14,13 @@ from indexer.errors import DatabaseUnavailable, StorageUnavailable
 from tests.indexer.steps import at_once
 
 
-@pytest.mark.parametrize("url", ["", "mysql://u@h/d", "sqlite://", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["", "mysql://u@h/d", "sqlite://", "nonsense", "postgresql://u:hunter2@h:port/d"]
+)
 def test_url_of_another_database_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="database URL"):
+    with pytest.raises(ValueError, match="database URL") as caught:
         Database(url)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_sqlite_is_durable_and_checks_references(tmp_path: Path) -> None:
@@ -102,6 +105,21 @@ def test_database_that_comes_back_is_used_again(
             catalogue.ping()
         moved.rename(folder)
     assert catalogue.gallery("g").name == "g"
+
+
+def test_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"not a database. " * 100)
+    with pytest.raises(DatabaseUnavailable, match=r"a\.db: file is not a database"):
+        Catalogue(f"sqlite:///{path}").ping()
+
+
+def test_damaged_database_is_unavailable(sqlite_template: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    whole = sqlite_template.read_bytes()
+    path.write_bytes(whole[:4096] + b"\x99" * (len(whole) - 4096))
+    with pytest.raises(DatabaseUnavailable, match="malformed"):
+        Catalogue(f"sqlite:///{path}").galleries()
 
 
 def test_password_is_not_in_messages() -> None:
