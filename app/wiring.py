@@ -101,8 +101,10 @@ def load_encoder(settings: Settings) -> Encoder:
 
     try:
         encoder = load_runtime(settings.model, settings.device, settings.num_threads)
-    except ModelError as error:
-        raise CommandError(f"model {settings.model!r}: {error}") from error
+    except ModelError as error:  # it names the model
+        raise CommandError(str(error)) from error
+    except ValueError as error:
+        raise CommandError(f"PASSERBY_DEVICE: {error}") from error
     height_px, width_px = encoder.image_size
     picture_BD = encoder.encode_image(np.zeros((1, height_px, width_px, 3), np.uint8))
     text_BD = encoder.encode_text(["a person"])

@@ -14,6 +14,9 @@ import pytest
 import torch
 
 from app.commands.server import take_port
+from app.errors import CommandError
+from app.settings import Settings
+from app.wiring import load_encoder
 from indexer.migrate import upgrade
 from model.checkpoint import save_checkpoint
 from model.encoder import DualEncoder
@@ -162,6 +165,15 @@ def test_corrupt_checkpoint_is_told(tmp_path: Path, checkpoint: Path) -> None:
     finally:
         weights.write_bytes(whole)
     assert str(checkpoint) in line
+
+
+def test_unknown_model_and_device_are_told(tmp_path: Path, checkpoint: Path) -> None:
+    settings = Settings(data_dir=tmp_path, model="none/such")
+    with pytest.raises(CommandError, match=r"^model 'none/such': expected a checkpoint folder"):
+        load_encoder(settings)
+    settings = Settings(data_dir=tmp_path, model=str(checkpoint), device="abacus")
+    with pytest.raises(CommandError, match=r"^PASSERBY_DEVICE: .*'abacus'"):
+        load_encoder(settings)
 
 
 def test_listener_leaves_small_answers_undelayed() -> None:
