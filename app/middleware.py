@@ -12,6 +12,7 @@ import time
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import internal_problem, make_problem, problem_response, request_id
@@ -58,6 +59,8 @@ class RequestFrame:
             refused = refuse_foreign(scope)
             app = problem_response(scope, refused) if refused else self.app
             await app(scope, receive, send_framed)
+        except ClientDisconnect:
+            log.info("request %s: the client left before it was sent whole", request_id(scope))
         except Exception:
             log.exception("request %s failed", request_id(scope))
             if status:

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fastapi.testclient import TestClient
 
@@ -92,6 +93,40 @@ def test_bug_is_logged_under_the_id_that_the_client_gets(
     (record,) = [record for record in caplog.records if record.exc_info]
     assert response.headers["x-request-id"] in record.getMessage()
     assert "nosniff" in response.headers["x-content-type-options"]
+
+
+def test_client_that_leaves_during_an_upload_is_no_error(
+    shared_api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = [
+        {"type": "http.request", "body": b"--a\r\n", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    headers = {"host": "localhost", "content-type": "multipart/form-data; boundary=a"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/galleries/street/images",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    answered = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    async def leave() -> None:
+        await shared_api.http.app(scope, receive, send)  # type: ignore[arg-type]
+
+    with caplog.at_level("INFO", logger="passerby.http"):
+        anyio.run(leave)
+    assert messages == answered == []
+    assert "client left" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_readiness_says_what_is_wrong(shared_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
