@@ -141,7 +141,11 @@ class SearchForm:
                 self.request()
             except ValidationError as error:
                 first = error.errors(include_input=False, include_url=False)[0]
-                problems["cameras"] = f"Cameras: {first['msg'].removeprefix('Value error, ')}."
+                said = first["msg"].removeprefix("Value error, ")
+                is_text = "text" in first["loc"]  # of nothing but control characters
+                problems["text" if is_text else "cameras"] = (
+                    f"{'Description' if is_text else 'Cameras'}: {said}."
+                )
         return problems
 
 

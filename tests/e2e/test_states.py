@@ -62,6 +62,7 @@ def test_wrong_addresses_are_explained(
         ("/?gallery=street&text=x&after=yesterday", "From: expected a date and a time"),
         ("/?gallery=street&text=x&after=2026-05-02T00:00&before=2026-05-01T00:00", "Until must"),
         (f"/?gallery=street&text={'x' * 2001}", "2,001 characters; at most 2,000"),
+        ("/?gallery=street&text=%01", "Description: describe a person: the text is empty."),
         ("/?gallery=street&text=x&camera=%00", "Cameras: "),
         ("/?gallery=street&text=x&before=0001-01-01T00:00%2B14:00", "Until: expected a date"),
     ]:
