@@ -117,14 +117,15 @@ class Worker:
         """Work on one batch; how many rows it claimed, 0 when there is nothing to do now.
 
         Raises StorageUnavailable, StorageFull, DatabaseUnavailable or EncoderBroken; the rows
-        are given back then, or by the next call.
+        are given back then, or by the next call. On Ctrl-C they are given back too.
         """
         self._give_back()
         claims = self._catalogue.queue.claim(self._batch_size, self._lease_s)
         try:
             self._work([claim for claim in claims if not self._fail_exhausted(claim)])
-        except Exception as error:
-            self._owed, self._owed_attempt = claims, not isinstance(error, IndexerError)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            nobodys_fault = isinstance(error, (IndexerError, KeyboardInterrupt, SystemExit))
+            self._owed, self._owed_attempt = claims, not nobodys_fault
             self._give_back()
             raise
         if claims and self._on_commit is not None:

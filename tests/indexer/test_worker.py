@@ -265,6 +265,27 @@ def test_killed_worker_blames_the_picture_it_died_on_not_its_neighbours(
     assert catalogue.image(killer).reason == "embedding was started 3 times and never finished"
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_stopped_command_gives_its_pictures_back_at_once(
+    stop: type[BaseException],
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ColourEncoder,
+    pictures: Pictures,
+) -> None:
+    """Else the same command would wait for the lease to end, then take them one by one."""
+
+    class Stopped(ColourEncoder):
+        def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise stop
+
+    for seed in range(3):
+        add(catalogue, store, pictures.noise(seed))
+    with pytest.raises(stop):
+        Worker(catalogue, store, Stopped()).run_once()
+    assert Worker(catalogue, store, encoder).run_once() == 3
+
+
 def test_run_wakes_heals_and_stops(
     catalogue: Catalogue,
     store: ObjectStore,
