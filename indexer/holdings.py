@@ -56,16 +56,17 @@ class Holdings:
         row = _new_row(gallery_id, sha256, size_bytes, file_name, header, metadata)
         now = self.database.now(connection)
         statement = self._insert(images).values(**row, created_at=now, claimable_at=now)
-        new_id = connection.execute(
-            statement.on_conflict_do_nothing().returning(images.c.id)
-        ).scalar_one_or_none()
-        if new_id is not None:
-            connection.execute(delete(orphans).where(orphans.c.sha256 == sha256))
-            return int(new_id), True
-        # The hash stays announced here: the row found could be going away at this moment.
-        first = _find_image(connection, gallery_id, sha256, metadata.box)
-        assert first is not None, "a row that conflicts is visible to the next statement"
-        return first, False
+        while True:
+            new_id = connection.execute(
+                statement.on_conflict_do_nothing().returning(images.c.id)
+            ).scalar_one_or_none()
+            if new_id is not None:
+                connection.execute(delete(orphans).where(orphans.c.sha256 == sha256))
+                return int(new_id), True
+            # The hash stays announced here: the row found could be going away at this moment.
+            first = _find_image(connection, gallery_id, sha256, metadata.box)
+            if first is not None:  # else it was removed between the two statements
+                return first, False
 
     def remove_image(self, image_id: int) -> str:
         """Remove row and vectors, record the change, note its hash. Returns the hash.

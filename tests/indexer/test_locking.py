@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from indexer import change_log
+from indexer import change_log, holdings
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_image, sweep_one
 from indexer.ingest import accept
@@ -101,6 +101,36 @@ def test_sweep_waits_for_the_removal_of_the_last_row(
         removal.join()
         sweeping.join()
     assert objects_in(Path(store.place)) == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_upload_is_kept_when_the_first_of_its_kind_is_removed_meanwhile(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On SQLite writers take turns, so nothing comes between."""
+    catalogue.create_gallery("g")
+    data = pictures.plain()
+    first = add(catalogue, store, data)
+    real, num_looks = holdings._find_image, 0
+
+    def find(*arguments: object) -> int | None:
+        nonlocal num_looks
+        num_looks += 1
+        if num_looks == 1:
+            return None  # before it was there
+        if num_looks == 2:
+            catalogue.holdings.remove_image(first)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(holdings, "_find_image", find)
+    again = add(catalogue, store, data)
+    (image,) = catalogue.list_images("g")
+    assert image.id == again
+    assert image.id != first
+    assert store.get(image.sha256) == data
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
