@@ -93,7 +93,7 @@ KINDS: dict[str, Kind] = {
     "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
     "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
     "picture_missing": Kind(
-        503, "Bytes missing", "The picture's bytes are gone from storage: restore them."
+        503, "Bytes missing", "The picture's bytes are gone from storage: send it again."
     ),
     "database_unavailable": Kind(503, "Database unavailable", "Try again later."),
     "internal_error": Kind(500, "Internal error", "Report it with the request's id."),

@@ -51,7 +51,7 @@ def accept(
         except BadPicture as problem:
             return Refused(problem.code, problem.detail, problem.field)
         first = catalogue.holdings.find(gallery, sha256, metadata.box)
-        if first is not None:
+        if first is not None and store.exists(sha256):  # bytes that were lost are stored again
             return Duplicate(first)
         shown = file_name.replace("\x00", "").encode(errors="replace").decode()
         shown = shown[:MAX_FILE_NAME_CHARS]

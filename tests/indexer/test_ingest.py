@@ -168,6 +168,21 @@ def test_failure_half_way_leaves_nothing_and_works_again(
     add(catalogue, store, data)
 
 
+def test_lost_bytes_come_back_with_the_same_upload(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    data = pictures.plain()
+    image_id = add(catalogue, store, data)
+    sha256 = catalogue.image(image_id).sha256
+    store.delete(sha256)
+    again = accept(catalogue, store, "g", io.BytesIO(data), "a.jpg", NOTHING)
+    assert again == Duplicate(image_id)
+    assert store.get(sha256) == data
+    sweep(catalogue, store)
+    assert store.exists(sha256)
+    assert orphans_in(catalogue) == 0
+
+
 def test_full_database_leaves_nothing_and_works_again(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
 ) -> None:
