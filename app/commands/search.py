@@ -50,7 +50,13 @@ def find_once(settings: Settings, gallery: str, text: str, limit: int) -> Search
     services.catalogue.gallery_id(gallery)
     services.live_index.start()
     try:
-        return find_people(services, request)
+        found = find_people(services, request)
+        if not found.results and services.catalogue.gallery(gallery).counts.searchable:
+            raise CommandError(
+                f"the pictures of {gallery} were embedded by another model than {settings.model}: "
+                "`passerby serve` or `passerby worker` with this one embeds them anew"
+            )
+        return found
     finally:
         services.live_index.stop()
         services.catalogue.close()

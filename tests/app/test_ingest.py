@@ -83,6 +83,16 @@ def test_ingest_makes_a_folder_searchable(
     assert len(rows(tmp_path)) == 3
 
 
+def test_search_with_another_model_says_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert passerby("ingest", folder, "-g", "street", "--create") == 0
+    capsys.readouterr()
+    monkeypatch.setattr(ColourEncoder, "fingerprint", "another")
+    assert passerby("search", "red", "-g", "street") == 1
+    assert "embedded by another model" in capsys.readouterr().out
+
+
 def test_ingest_names_bad_rows_and_files_and_takes_the_rest(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
