@@ -24,7 +24,6 @@ from indexer.errors import BadMetadata
 from indexer.records import ImageMetadata
 
 COLUMNS = ("file", "camera", "captured_at", "box", "tags", "external_id")
-MAX_LINE_CHARS = 100_000
 
 
 @dataclass(frozen=True)
