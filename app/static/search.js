@@ -52,6 +52,8 @@ function show(page, asked) {
   const { value: typed, selectionStart, selectionEnd } = document.getElementById("text") ?? {};
   const open = [...main.querySelectorAll("details[open]")].map((details) => details.id);
   main.replaceChildren(...page.getElementById("main").childNodes);
+  const nav = document.querySelector("header nav"); // its links lead to this gallery
+  nav.replaceChildren(...page.querySelector("header nav").childNodes);
   document.title = page.title;
   const text = document.getElementById("text");
   if (text && typed !== asked) text.value = typed;

@@ -28,6 +28,16 @@ def test_empty_gallery_invites_to_upload(fresh_server: Server, open_page: NewPag
     expect(page.get_by_label("Gallery", exact=True)).to_have_value("street")
 
 
+def test_upload_link_follows_the_chosen_gallery(fresh_server: Server, open_page: NewPage) -> None:
+    fresh_server.fill("airport", [])
+    fresh_server.fill("street", [])
+    page = open_page(fresh_server)
+    page.get_by_label("Gallery", exact=True).select_option("street")
+    expect(page.get_by_role("heading", name="street is empty")).to_be_visible()
+    page.get_by_role("link", name="Upload", exact=True).click()
+    expect(page.get_by_label("Gallery", exact=True)).to_have_value("street")
+
+
 def test_results_refresh_while_pictures_are_indexed(tmp_path: Path, open_page: NewPage) -> None:
     with running_server(tmp_path, ColourEncoder(), with_worker=False) as server:
         server.post_files("street", street())
