@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.errors import CommandError
 from app.sidecar import Row, Sidecar
 from app.uploads import shown_name
 from indexer.catalogue import Catalogue
@@ -41,10 +42,14 @@ class ImportReport:
 def find_pictures(folder: Path) -> list[str]:
     """The pictures in a folder and those below, by name, as paths within it; hidden ones not.
 
-    Links to folders are not followed.
+    Links to folders are not followed. Raises CommandError for a folder that can't be read.
     """
+
+    def refuse(error: OSError) -> None:
+        raise CommandError(f"{printable(str(error.filename))} can't be read: {error.strerror}")
+
     found = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(SUFFIXES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -81,6 +82,21 @@ def test_ingest_makes_a_folder_searchable(
     assert "duplicate" in (said := capsys.readouterr().out)
     assert "3 searchable, 0 pending, 0 failed" in said
     assert len(rows(tmp_path)) == 3
+
+
+def test_folder_that_cannot_be_read_is_not_left_out_in_silence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = os.scandir
+
+    def refuse(place: str) -> object:
+        if place.endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", place)
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert passerby("ingest", folder, "-g", "street", "--create") == 1
+    assert "deep can't be read: Permission denied" in capsys.readouterr().out
 
 
 def test_search_with_another_model_says_what_to_do(
