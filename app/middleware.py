@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import internal_problem, make_problem, problem_response, request_id
 from app.schemas import Problem
+from app.settings import is_loopback
 
 MB = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-OUR_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
@@ -92,7 +92,7 @@ def refuse_foreign(scope: Scope) -> Problem | None:
     """The problem with a request that some other site caused, or None."""
     headers = Headers(scope=scope)
     host = headers.get("host", "")
-    if host_name(host) not in OUR_HOSTS:
+    if not is_loopback(host_name(host).strip("[]")):
         detail = f"This service answers as localhost or 127.0.0.1, not as {host[:100]!r}."
         return make_problem("host_refused", detail)
     if scope["method"] in SAFE_METHODS:

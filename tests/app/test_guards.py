@@ -29,7 +29,9 @@ def test_foreign_host_name_is_refused(shared_api: Api, host: str) -> None:
         assert_problem(response, 403, "host_refused")
 
 
-@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "host", ["localhost:8000", "127.0.0.1", "127.0.0.2:8000", "[::1]:8000", "LOCALHOST"]
+)
 def test_own_host_name_is_served(shared_api: Api, host: str) -> None:
     assert shared_api.http.get("/healthz", headers={"host": host}).status_code == 200
 
