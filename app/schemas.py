@@ -164,7 +164,7 @@ class SearchResponse(BaseModel):
     results: list[SearchResult] = Field(description="Best first.")
     model: str = Field(description="Fingerprint of the model that ranked.")
     generation: int = Field(description="Every change up to this number has been searched.")
-    indexed: int = Field(description="How many pictures the index holds, all galleries together.")
+    indexed: int = Field(description="How many pictures of the gallery were searched.")
     truncated: bool = Field(description="Whether the description was longer than the model reads.")
     timing_ms: Timing
 

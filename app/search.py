@@ -52,7 +52,7 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
         results=[_result(rank, hit, row) for rank, (hit, row) in enumerate(found, start=1)],
         model=services.query_vectors.model,
         generation=status.generation,
-        indexed=status.indexed,
+        indexed=services.live_index.count(request.gallery),
         truncated=truncated,
         timing_ms=Timing(
             encode=round(watch.encode, 3), index=round(watch.index, 3), rows=round(watch.rows, 3)

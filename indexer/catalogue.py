@@ -87,15 +87,6 @@ class Catalogue:
             statement = select(images.c.camera).distinct().where(mine, images.c.camera.isnot(None))
             return sorted(connection.scalars(statement))
 
-    def tags(self, gallery: str) -> list[str]:
-        """The tags used in this gallery, sorted. Raises GalleryNotFound."""
-        with self.database.read() as connection:
-            mine = images.c.gallery_id == find_gallery(connection, gallery)
-            each = func.json_array_elements_text if self.database.is_postgresql else func.json_each
-            tag = each(images.c.tags).table_valued("value")
-            statement = select(tag.c.value).select_from(images).join(tag, text("true"))
-            return sorted(connection.scalars(statement.where(mine).distinct()))
-
     def image(self, image_id: int) -> Image:
         """Raises ImageNotFound."""
         found = self.images([image_id])

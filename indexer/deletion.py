@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from indexer.catalogue import Catalogue
+from indexer.errors import StorageFull, StorageUnavailable
 from indexer.storage import ObjectStore
+
+log = logging.getLogger(__name__)
 
 _BATCH = 100
 
@@ -13,10 +19,12 @@ _BATCH = 100
 def delete_image(catalogue: Catalogue, store: ObjectStore, image_id: int) -> None:
     """Remove an image. Raises ImageNotFound.
 
-    When storage fails (StorageUnavailable), row and vector are gone for good already and the
-    bytes follow with a later `sweep`.
+    Row and vector are gone when this returns, and the bytes too unless storage fails; then a
+    worker's `sweep` removes them as soon as it can.
     """
-    sweep_one(catalogue, store, catalogue.holdings.remove_image(image_id))
+    sha256 = catalogue.holdings.remove_image(image_id)
+    with _leaving_bytes_to_sweep():
+        sweep_one(catalogue, store, sha256)
 
 
 def delete_gallery(
@@ -28,7 +36,17 @@ def delete_gallery(
     worker's `sweep` removes the rest.
     """
     catalogue.holdings.remove_gallery(name)
-    sweep(catalogue, store, budget_s)
+    with _leaving_bytes_to_sweep():
+        sweep(catalogue, store, budget_s)
+
+
+@contextmanager
+def _leaving_bytes_to_sweep() -> Iterator[None]:
+    """What was asked is done and on record; storage that fails now must not say otherwise."""
+    try:
+        yield
+    except (StorageFull, StorageUnavailable) as error:
+        log.warning("bytes of a deleted picture are still there, a worker tries again: %s", error)
 
 
 def sweep(catalogue: Catalogue, store: ObjectStore, budget_s: float = 5.0) -> int:

@@ -52,7 +52,7 @@ def accept(
             return Refused(problem.code, problem.detail, problem.field)
         first = catalogue.holdings.find(gallery, sha256, metadata.box)
         if first is not None and store.exists(sha256):  # bytes that were lost are stored again
-            return Duplicate(first)
+            return _meet_again(catalogue, first)
         shown = file_name.replace("\x00", "").encode(errors="replace").decode()
         shown = shown[:MAX_FILE_NAME_CHARS]
         return _keep(
@@ -89,6 +89,12 @@ def _keep(
     if is_new:
         return Accepted(image_id)
     _take_back(catalogue, store, sha256)
+    return _meet_again(catalogue, image_id)
+
+
+def _meet_again(catalogue: Catalogue, image_id: int) -> Duplicate:
+    """Who sends a failed picture again wants it tried again."""
+    catalogue.queue.retry_failed(image_id)
     return Duplicate(image_id)
 
 

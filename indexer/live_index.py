@@ -128,6 +128,11 @@ class LiveIndex:
             error=error,
         )
 
+    def count(self, gallery: str) -> int:
+        """How many pictures of this gallery are searched. Raises GalleryNotFound."""
+        view = self._views.get(self._catalogue.gallery_id(gallery))
+        return 0 if view is None else len(view)
+
     def _follow(self) -> None:
         while not self._stop.is_set():
             self._wake.wait(self._poll_s)

@@ -32,19 +32,6 @@ def upgrade(database_url: str) -> None:
         database.close()
 
 
-def check(database: Database) -> None:
-    """Raises SchemaMismatch unless the schema is exactly this program's."""
-    with database.read() as connection:
-        config = _config(connection)
-        _refuse_unknown(database, connection, config)
-        found, known = _revision(connection), ScriptDirectory.from_config(config).get_current_head()
-        if found != known:
-            raise SchemaMismatch(
-                f"database {database.place}: its schema is "
-                f"{'empty' if found is None else found}, expected {known}; upgrade it first"
-            )
-
-
 def _config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))

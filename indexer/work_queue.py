@@ -122,6 +122,18 @@ class WorkQueue:
                 _released(held).values(attempts=images.c.attempts - refund, claimable_at=due)
             )
 
+    def retry_failed(self, image_id: int) -> bool:
+        """Give a failed row its attempts back; whether it was one."""
+        failed = (images.c.id == image_id) & (images.c.state == "failed")
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            retried = connection.execute(
+                update(images)
+                .where(failed)
+                .values(state="pending", reason=None, attempts=0, claimable_at=now)
+            )
+            return _count(retried) > 0
+
     def enqueue_missing(self, model: str) -> int:
         """Make searchable rows that `model` has not embedded pending again; how many there were.
 

@@ -75,10 +75,6 @@ class Worker:
         """There is work: don't wait for the next poll."""
         self._wake.set()
 
-    def healthy(self) -> bool:
-        """Whether the loop turned lately and nothing that it needs is broken."""
-        return self.status().healthy
-
     def status(self) -> WorkerStatus:
         """What readiness asks for."""
         turning = time.monotonic() - self._beat < _SILENT_S

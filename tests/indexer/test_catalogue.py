@@ -102,7 +102,6 @@ def test_longest_metadata_and_oddest_file_name_are_kept(
     assert (image.camera, image.tags, image.external_id) == (long, tags, "\x01\n\u202e")
     assert image.file_name == "?" + "n" * 254
     assert catalogue.cameras("g") == [long]
-    assert catalogue.tags("g") == sorted(tags)
 
 
 def test_images_are_listed_in_pages_by_state(
@@ -119,16 +118,15 @@ def test_images_are_listed_in_pages_by_state(
     assert len(catalogue.list_images("g", state="pending")) == 5
 
 
-def test_cameras_and_tags_are_those_of_the_gallery(
+def test_cameras_are_those_of_the_gallery(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures
 ) -> None:
-    for gallery, camera, tags in (("g", "b", ("x", "y")), ("h", "z", ("q",))):
+    for gallery, camera in (("g", "b"), ("h", "z")):
         catalogue.create_gallery(gallery)
-        add(catalogue, store, pictures.noise(1), gallery, camera=camera, tags=tags)
-    add(catalogue, store, pictures.noise(2), "g", camera="a", tags=("x",))
+        add(catalogue, store, pictures.noise(1), gallery, camera=camera)
+    add(catalogue, store, pictures.noise(2), "g", camera="a")
     add(catalogue, store, pictures.noise(3), "g")
     assert catalogue.cameras("g") == ["a", "b"]
-    assert catalogue.tags("g") == ["x", "y"]
 
 
 def test_missing_images_are_named_or_left_out(

@@ -168,6 +168,22 @@ def test_failure_half_way_leaves_nothing_and_works_again(
     add(catalogue, store, data)
 
 
+def test_failed_picture_sent_again_is_tried_again(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    image_id = add(catalogue, store, pictures.plain())
+    (claim,) = catalogue.queue.claim(1, lease_s=60)
+    catalogue.queue.fail(claim, "no reason")
+    assert catalogue.image(image_id).state == "failed"
+    again = accept(catalogue, store, "g", io.BytesIO(pictures.plain()), "b.jpg", NOTHING)
+    assert again == Duplicate(image_id)
+    assert (catalogue.image(image_id).state, catalogue.image(image_id).reason) == ("pending", None)
+    (claim,) = catalogue.queue.claim(1, lease_s=60)
+    assert (claim.image_id, claim.attempts) == (image_id, 1)
+    accept(catalogue, store, "g", io.BytesIO(pictures.plain()), "b.jpg", NOTHING)
+    assert catalogue.queue.claim(1, lease_s=60) == [], "a pending one keeps its lease"
+
+
 def test_lost_bytes_come_back_with_the_same_upload(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures
 ) -> None:

@@ -299,7 +299,7 @@ def test_run_wakes_heals_and_stops(
     store.put(sha256, io.BytesIO(b"left over"))
     catalogue.holdings.announce(sha256, 0)
     worker, stop = Worker(catalogue, store, encoder), threading.Event()
-    assert not worker.healthy()
+    assert not worker.status().healthy
     thread = threading.Thread(target=worker.run, args=(stop,))
     with monkeypatch.context() as patch:
 
@@ -309,7 +309,7 @@ def test_run_wakes_heals_and_stops(
         patch.setattr(catalogue.queue, "claim", gone)
         thread.start()
         wait_until(lambda: worker.status().error == "the database is away")
-        assert not worker.healthy()
+        assert not worker.status().healthy
     wait_until(worker.healthy)
     wait_until(lambda: objects_in(tmp_path / "objects") == [])  # it sweeps when it is idle
     add(catalogue, store, pictures.plain())
@@ -333,7 +333,7 @@ def test_run_is_healthy_during_its_first_turn(catalogue: Catalogue, store: Objec
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     assert reached.wait(10)
-    healthy = worker.healthy()
+    healthy = worker.status().healthy
     stop.set()
     go.set()
     thread.join(10)
