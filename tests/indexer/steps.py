@@ -66,7 +66,7 @@ def at_once(calls: Iterable[Callable[[], object]]) -> list[object]:
         except Exception as error:
             outcomes[place] = error
 
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]
+    threads = [threading.Thread(target=run, args=item, daemon=True) for item in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:

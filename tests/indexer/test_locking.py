@@ -34,7 +34,7 @@ class Pause:
 
 
 def start(call: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=call)
+    thread = threading.Thread(target=call, daemon=True)
     thread.start()
     return thread
 

@@ -30,7 +30,7 @@ def test_upload_is_found_by_words_until_it_is_deleted(
     index = LiveIndex(catalogue, encoder.fingerprint, encoder.dim, tmp_path / "index")
     index.start()
     worker, stop = Worker(catalogue, store, encoder, on_commit=index.nudge), threading.Event()
-    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
     try:
         red = add(catalogue, store, pictures.plain("red"), camera="north")

@@ -300,7 +300,7 @@ def test_run_wakes_heals_and_stops(
     catalogue.holdings.announce(sha256, 0)
     worker, stop = Worker(catalogue, store, encoder), threading.Event()
     assert not worker.status().healthy
-    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     with monkeypatch.context() as patch:
 
         def gone(*_: object) -> None:
@@ -310,7 +310,7 @@ def test_run_wakes_heals_and_stops(
         thread.start()
         wait_until(lambda: worker.status().error == "the database is away")
         assert not worker.status().healthy
-    wait_until(worker.healthy)
+    wait_until(lambda: worker.status().healthy)
     wait_until(lambda: objects_in(tmp_path / "objects") == [])  # it sweeps when it is idle
     add(catalogue, store, pictures.plain())
     worker.nudge()
@@ -330,7 +330,7 @@ def test_run_is_healthy_during_its_first_turn(catalogue: Catalogue, store: Objec
         return not go.wait(10)
 
     worker = Worker(catalogue, store, Touchy(wait))
-    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
     assert reached.wait(10)
     healthy = worker.status().healthy
