@@ -106,7 +106,7 @@ class SearchRequest(Request):
             "examples": [
                 {
                     "gallery": "demo",
-                    "text": "a woman in a red jacket and black trousers with a grey backpack",
+                    "text": "a woman in a red and white striped top and a long red skirt",
                     "limit": 5,
                 }
             ]

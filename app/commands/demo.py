@@ -28,7 +28,7 @@ GALLERY = "demo"
 SEED = 2026
 PICTURES_EACH = 4
 PAGE = 1000
-EXAMPLE = "a woman in a red jacket and black trousers with a grey backpack"
+EXAMPLE = "a woman in a red and white striped top and a long red skirt"
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ from indexer.records import Gallery
 
 FOLDER = Path(__file__).parent.parent
 EXAMPLES = (
-    "A woman in a red jacket and black trousers with a grey backpack",
-    "A man with short dark hair wearing a white shirt, blue jeans and white shoes",
-    "Someone in a long green coat carrying a brown handbag",
-    "A person in a yellow hooded top and grey shorts",
+    "A woman in a red and white striped top and a long red skirt",
+    "A man with a moustache and sunglasses in a striped shirt and burgundy trousers",
+    "Someone in a light blue T-shirt and a red cap, holding a teal umbrella",
+    "A woman in a yellow polo shirt and purple trousers with an orange bag",
 )
 NUM_SAMPLES = 24
 NUM_FAILURES = 200
