@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from model.checkpoint import load_checkpoint, read_card, save_checkpoint
 from model.config import Architecture, Recipe, to_plain
@@ -229,9 +228,3 @@ def _start_encoder(recipe: Recipe) -> DualEncoder:
     if isinstance(recipe.init, Architecture):
         return DualEncoder(recipe.init)
     return load_encoder(recipe.init, "cpu")
-
-
-def count_parameters(encoder: DualEncoder) -> int:
-    """All weights of both towers."""
-    tensors: list[Tensor] = list(encoder.parameters())
-    return sum(tensor.numel() for tensor in tensors)
