@@ -40,14 +40,18 @@ def measure_relations(
     picture_N: NDArray[np.int64],
     config: ObjectiveConfig,
     *,
+    order_N: Tensor,
     batch_size: int,
-    generator: torch.Generator,
 ) -> RelationReport:
-    """Mine the bank as training does: in random batches of it, and over the whole of it."""
+    """Mine the bank as training does: in batches of it, and over the whole of it.
+
+    order_N: the epoch's pairs in the order of its batches. Features of one batch were made by the
+    same weights; batches mixed otherwise would make relations look rarer than training sees them.
+    """
     device = bank.image_ND.device
     who_N = torch.from_numpy(identity_N).to(device)
     what_N = torch.from_numpy(picture_N).to(device)
-    order_N = torch.randperm(len(who_N), generator=generator).to(device)
+    order_N = order_N.to(device)
     local = [_mine_batch(bank, part, config) for part in torch.split(order_N, batch_size)]
     everywhere = [_mine_bank(bank, part, config) for part in torch.split(order_N, CHUNK)]
     return RelationReport(*_judge(local, who_N, what_N), *_judge(everywhere, who_N, what_N))

@@ -152,8 +152,8 @@ class Run:
                     train.identity_of_pair_N,
                     train.picture_of_pair_N,
                     self.recipe.objective,
+                    order_N=self.loader.order(epoch),
                     batch_size=self.recipe.batch_size,
-                    generator=torch.Generator().manual_seed(epoch),
                 )
             )
         return row

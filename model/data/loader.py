@@ -34,10 +34,21 @@ class PairLoader:
 
     def batches(self, epoch: int, device: torch.device) -> Iterator[Batch]:
         """One epoch. The same seed and epoch give the same batches, whatever came before."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch)
-        order_N = torch.randperm(len(self.split.captions), generator=generator)
-        for index_B in torch.split(order_N, self.recipe.batch_size)[: len(self)]:
+        generator = self._generator(epoch)
+        for index_B in torch.split(self._draw_order(generator), self.recipe.batch_size)[
+            : len(self)
+        ]:
             yield self._make_batch(index_B, generator, device)
+
+    def order(self, epoch: int) -> Tensor:
+        """The pairs of an epoch, (N,) long, in the order in which `batches` takes them."""
+        return self._draw_order(self._generator(epoch))
+
+    def _generator(self, epoch: int) -> torch.Generator:
+        return torch.Generator().manual_seed(self.recipe.seed * 100_003 + epoch)
+
+    def _draw_order(self, generator: torch.Generator) -> Tensor:
+        return torch.randperm(len(self.split.captions), generator=generator)
 
     def _make_batch(
         self, index_B: Tensor, generator: torch.Generator, device: torch.device

@@ -144,6 +144,7 @@ def test_loader_repeats_an_epoch_and_covers_every_pair(
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert sorted(first.tolist()) == list(range(32))
+    assert torch.equal(loader.order(1), first)
 
 
 def test_relations_are_judged_by_true_identity() -> None:
@@ -155,8 +156,8 @@ def test_relations_are_judged_by_true_identity() -> None:
         np.array([0, 0, 1, 2]),
         np.array([0, 1, 2, 3]),
         ObjectiveConfig(top_k=1),
+        order_N=torch.arange(4),
         batch_size=4,
-        generator=torch.Generator().manual_seed(0),
     )
     assert report.local_mined == 6
     assert report.local_right == pytest.approx(100 * 2 / 6)
