@@ -177,13 +177,7 @@ class Run:
         if self.recipe.hide_unseen_tokens:
             encoder = copy.deepcopy(encoder)
             encoder.hide_tokens_but(used_tokens(self.loader.tokens_NL))
-        save_checkpoint(
-            encoder,
-            self.out / BEST,
-            recipe=to_plain(self.recipe),
-            metrics=row,
-            dtype=getattr(torch, self.recipe.stored_dtype),
-        )
+        self._write_best(encoder, row)
 
     def judge_best(self) -> None:
         """Add to the best checkpoint's card how it does on the test split."""
@@ -193,11 +187,14 @@ class Run:
             name: asdict(evaluate_retrieval(encoder, self.dataset.test, mask_ratio=ratio))
             for name, ratio in (("test", 0.0), ("test_half_masked", 0.5))
         }
+        self._write_best(encoder, {**card["metrics"], **test})  # type: ignore[dict-item]
+
+    def _write_best(self, encoder: DualEncoder, metrics: dict[str, object]) -> None:
         save_checkpoint(
             encoder,
             self.out / BEST,
             recipe=to_plain(self.recipe),
-            metrics={**card["metrics"], **test},  # type: ignore[dict-item]
+            metrics=metrics,
             dtype=getattr(torch, self.recipe.stored_dtype),
         )
 
