@@ -7,7 +7,8 @@ import sys
 import typer
 
 from app import __version__
-from app.commands import demo, galleries, ingest, search, server, training
+from app.commands import demo, galleries, ingest, search, server
+from app.commands.research import evaluate, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, server, ingest, search, galleries, training):
+for command in (demo, server, ingest, search, galleries, train, evaluate):
     command.register(app)
 
 

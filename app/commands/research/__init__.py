@@ -1,0 +1,1 @@
+"""For researchers: train, measure, compare and convert models."""
