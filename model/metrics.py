@@ -1,15 +1,21 @@
 """Retrieval metrics as the field defines them, in chunks of queries.
 
-Shapes: Q queries, G gallery.
+Shapes: Q queries, G gallery, K matches of one query, M matches of all queries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 256
+CHUNK_BYTES = 64 * 2**20
+"""Similarities held at a time."""
+FEW = 100
+"""Matches up to which counting beats sorting: benchmarks/ranking.py."""
+
+Similarities = Callable[[int, int], NDArray[np.floating]]
+"""similarities(start, stop): those queries' rows, (stop - start, G), float32 or float64."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ def retrieval_metrics(
     """Rank every gallery item for every query, the most similar first, ties by index.
 
     sim_QG: similarities, float. Ids: whom each query and item shows. AP runs over the full
-    ranking; INP is matches / rank of the last match. Raises ValueError if shapes disagree or a
-    query has no match.
+    ranking; INP is matches / rank of the last match. Raises ValueError if shapes disagree, a
+    query has no match or a similarity is not a number.
     """
     sim_QG, query_ids_Q, gallery_ids_G = (
         np.asarray(x) for x in (sim_QG, query_ids_Q, gallery_ids_G)
@@ -45,48 +51,81 @@ def retrieval_metrics(
 
 
 def chunked_metrics(
-    similarities: Callable[[int, int], NDArray[np.floating]],
+    similarities: Similarities,
     query_ids_Q: NDArray[np.integer],
     gallery_ids_G: NDArray[np.integer],
-    chunk: int = CHUNK,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> RetrievalMetrics:
-    """As `retrieval_metrics`, with similarities(start, stop) giving those queries' rows."""
+    """As `retrieval_metrics`, for similarities made a chunk at a time.
+
+    chunk_bytes: the largest chunk asked for, in float32; one query at least.
+    """
     if len(query_ids_Q) == 0:
         raise ValueError("queries: expected at least one, got none")
-    per_query = [
-        _chunk_metrics(
-            similarities(start, start + chunk),
-            query_ids_Q[start : start + chunk],
-            gallery_ids_G,
-            start,
-        )
-        for start in range(0, len(query_ids_Q), chunk)
+    columns = find_matches(query_ids_Q, gallery_ids_G)
+    chunk = max(1, chunk_bytes // (4 * len(gallery_ids_G)))
+    parts = []
+    for start in range(0, len(query_ids_Q), chunk):
+        sim_QG = similarities(start, min(start + chunk, len(query_ids_Q)))
+        _refuse_nan(sim_QG, start)
+        ranks = [rank_matches(sim_G, next(columns)) for sim_G in sim_QG]
+        del sim_QG  # or two chunks would be held while the next one is made
+        parts.append(_score(ranks))
+    return RetrievalMetrics(*(100 * np.concatenate(parts, axis=1).mean(axis=1)).tolist())
+
+
+def find_matches(
+    query_ids_Q: NDArray[np.integer], gallery_ids_G: NDArray[np.integer]
+) -> Iterator[NDArray[np.int64]]:
+    """For each query the gallery's columns with its id, ascending. Raises ValueError for none."""
+    order_G = np.argsort(gallery_ids_G, kind="stable")
+    sorted_ids_G = gallery_ids_G[order_G]
+    first_Q = np.searchsorted(sorted_ids_G, query_ids_Q, "left")
+    stop_Q = np.searchsorted(sorted_ids_G, query_ids_Q, "right")
+    if (first_Q == stop_Q).any():
+        query = int(np.flatnonzero(first_Q == stop_Q)[0])
+        raise ValueError(f"query {query}: nothing in the gallery has its id {query_ids_Q[query]}")
+    return (order_G[first:stop] for first, stop in zip(first_Q, stop_Q, strict=True))
+
+
+def rank_matches(sim_G: NDArray[np.floating], columns_K: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The ranks, from 1 and ascending, that these columns have among all similarities.
+
+    A match ranks behind whatever is more similar, and behind its equals of a lower index: two
+    passes of counting for each match, where a sort would order the whole gallery to place a few.
+    """
+    if len(columns_K) > FEW:
+        is_match_G = np.zeros(len(sim_G), dtype=bool)
+        is_match_G[columns_K] = True
+        return np.flatnonzero(is_match_G[np.argsort(-sim_G, kind="stable")]) + 1
+    ranks = [
+        1 + np.count_nonzero(sim_G > sim_G[column]) + _count_equal(sim_G[:column], sim_G[column])
+        for column in columns_K
     ]
-    return RetrievalMetrics(*(100 * np.concatenate(per_query, axis=1).mean(axis=1)).tolist())
+    return np.sort(np.array(ranks, dtype=np.int64))
 
 
-def _chunk_metrics(
-    sim_QG: NDArray[np.floating],
-    query_ids_Q: NDArray[np.integer],
-    gallery_ids_G: NDArray[np.integer],
-    start: int,
-) -> NDArray[np.float64]:
-    """R1, R5, R10, AP and INP of each query: (5, Q)."""
-    order_QG = np.argsort(-sim_QG, axis=1, kind="stable")
-    match_QG = gallery_ids_G[order_QG] == query_ids_Q[:, None]
-    num_matches_Q = match_QG.sum(axis=1)
-    if not num_matches_Q.all():
-        first = int(np.flatnonzero(num_matches_Q == 0)[0])
-        raise ValueError(
-            f"query {start + first}: nothing in the gallery has its id {query_ids_Q[first]}"
-        )
-    query_M, position_M = np.nonzero(match_QG)
-    offset_Q = np.cumsum(num_matches_Q) - num_matches_Q
-    nth_match_M = np.arange(len(query_M)) - offset_Q[query_M] + 1
-    precision_M = nth_match_M / (position_M + 1)
-    first_Q = position_M[offset_Q]
-    last_Q = position_M[offset_Q + num_matches_Q - 1]
-    average_precision_Q = np.bincount(query_M, precision_M, len(sim_QG)) / num_matches_Q
+def _count_equal(sim_G: NDArray[np.floating], sim: np.floating) -> int:
+    return int(np.count_nonzero(sim_G == sim))
+
+
+def _refuse_nan(sim_QG: NDArray[np.floating], start: int) -> None:
+    lowest_Q = sim_QG.min(axis=1)
+    if np.isnan(lowest_Q).any():
+        query = start + int(np.flatnonzero(np.isnan(lowest_Q))[0])
+        raise ValueError(f"query {query}: expected similarities that are numbers, got NaN")
+
+
+def _score(ranks: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """R1, R5, R10, AP and INP of each query, (5, Q), from its matches' ascending ranks."""
+    rank_M = np.concatenate(ranks)
+    num_matches_Q = np.array([len(rank_K) for rank_K in ranks])
+    query_M = np.repeat(np.arange(len(ranks)), num_matches_Q)
+    stop_Q = np.cumsum(num_matches_Q)
+    first_Q = stop_Q - num_matches_Q
+    nth_match_M = np.arange(len(rank_M)) - first_Q[query_M] + 1
+    average_precision_Q = np.bincount(query_M, nth_match_M / rank_M) / num_matches_Q
+    best_Q, worst_Q = rank_M[first_Q], rank_M[stop_Q - 1]
     return np.stack(
-        [first_Q < 1, first_Q < 5, first_Q < 10, average_precision_Q, num_matches_Q / (last_Q + 1)]
+        [best_Q <= 1, best_Q <= 5, best_Q <= 10, average_precision_Q, num_matches_Q / worst_Q]
     ).astype(np.float64)

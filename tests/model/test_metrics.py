@@ -1,9 +1,18 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.metrics import RetrievalMetrics, chunked_metrics, retrieval_metrics
+from model.metrics import (
+    CHUNK_BYTES,
+    FEW,
+    RetrievalMetrics,
+    chunked_metrics,
+    rank_matches,
+    retrieval_metrics,
+)
 
 
 def oracle(sim: np.ndarray, queries: list[int], gallery: list[int]) -> RetrievalMetrics:
@@ -47,13 +56,42 @@ def test_metrics_follow_their_definitions(seed: int, num: int, size: int, tied: 
     assert [*vars(ours).values()] == pytest.approx([*vars(theirs).values()])
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2 * FEW), st.sampled_from([1, 2, 9, 10**6]))
+def test_matches_rank_as_a_stable_sort_ranks_them(seed: int, num: int, distinct: int) -> None:
+    generator = np.random.default_rng(seed)
+    sim = generator.integers(0, distinct, 3 * FEW).astype(np.float32) / 7 - 1
+    columns = np.sort(generator.choice(len(sim), num, replace=False))
+    sorted_columns = np.argsort(-sim, kind="stable")
+    by_sort = np.flatnonzero(np.isin(sorted_columns, columns)) + 1
+    assert rank_matches(sim, columns).tolist() == by_sort.tolist()
+
+
 def test_chunks_change_nothing() -> None:
     generator = np.random.default_rng(0)
     sim, gallery = generator.normal(size=(50, 40)), generator.integers(0, 5, 40)
     queries = generator.choice(gallery, 50)
-    whole = retrieval_metrics(sim, queries, gallery)
-    parts = chunked_metrics(lambda start, stop: sim[start:stop], queries, gallery, chunk=7)
-    assert [*vars(parts).values()] == pytest.approx([*vars(whole).values()])
+    asked = []
+
+    def similarities(start: int, stop: int) -> np.ndarray:
+        asked.append(stop - start)
+        return sim[start:stop]
+
+    parts = chunked_metrics(similarities, queries, gallery, chunk_bytes=7 * 40 * 4)
+    assert asked == [7] * 7 + [1]
+    assert parts == retrieval_metrics(sim, queries, gallery)
+
+
+def test_a_large_gallery_takes_one_chunk_of_memory() -> None:
+    generator = np.random.default_rng(0)
+    gallery_GD = generator.normal(size=(100_000, 4)).astype(np.float32)
+    query_QD = gallery_GD[:500]
+    ids = np.arange(len(gallery_GD))
+    tracemalloc.start()
+    metrics = chunked_metrics(lambda a, b: query_QD[a:b] @ gallery_GD.T, ids[:500], ids)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert metrics.r1 < 100  # longer vectors are more similar to some than themselves
+    assert peak < 1.2 * CHUNK_BYTES < 0.5 * 4 * 500 * 100_000
 
 
 def test_metrics_refuse_bad_input() -> None:
@@ -61,3 +99,7 @@ def test_metrics_refuse_bad_input() -> None:
         retrieval_metrics(np.zeros((2, 2)), np.array([1]), np.array([1, 2]))
     with pytest.raises(ValueError, match="query 0: nothing in the gallery has its id 9"):
         retrieval_metrics(np.zeros((1, 2)), np.array([9]), np.array([1, 2]))
+    with pytest.raises(ValueError, match="query 1: expected similarities that are numbers"):
+        retrieval_metrics(np.array([[0, 1], [0, np.nan]]), np.array([1, 2]), np.array([1, 2]))
+    with pytest.raises(ValueError, match="at least one"):
+        retrieval_metrics(np.zeros((0, 2)), np.zeros(0), np.array([1, 2]))
