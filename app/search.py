@@ -47,12 +47,12 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
     query_D, truncated = query_vector(services, request)
     watch.lap("encode", started)
     status = services.live_index.status()  # before: what is found is at least as new
-    found = find_rows(services, request, query_D, watch)
+    found, indexed = find_rows(services, request, query_D, watch)
     return SearchResponse(
         results=[_result(rank, hit, row) for rank, (hit, row) in enumerate(found, start=1)],
         model=services.query_vectors.model,
         generation=status.generation,
-        indexed=services.live_index.count(request.gallery),
+        indexed=indexed,
         truncated=truncated,
         timing_ms=Timing(
             encode=round(watch.encode, 3), index=round(watch.index, 3), rows=round(watch.rows, 3)
@@ -77,8 +77,9 @@ def query_vector(services: Services, request: SearchRequest) -> tuple[NDArray[np
 
 def find_rows(
     services: Services, request: SearchRequest, query_D: NDArray[np.float32], watch: Stopwatch
-) -> list[tuple[Hit, Image]]:
-    """The hits with their rows: as many as asked for whenever there are as many.
+) -> tuple[list[tuple[Hit, Image]], int]:
+    """The hits with their rows, as many as asked for whenever there are as many; and how many
+    pictures were searched.
 
     The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
     """
@@ -86,15 +87,15 @@ def find_rows(
     started = time.perf_counter()
     for _ in range(MAX_TRIES):
         # The picture that is asked with would be its own best match.
-        hits = services.live_index.search(request.gallery, query_D, request.limit + 1, filters)
-        hits = keep_hits(hits, request)
+        ranking = services.live_index.search(request.gallery, query_D, request.limit + 1, filters)
+        hits = keep_hits(ranking.hits, request)
         started = watch.lap("index", started)
         rows = services.catalogue.images([hit.image_id for hit in hits])
         started = watch.lap("rows", started)
         if len(rows) == len(hits):
             break
         services.live_index.catch_up()
-    return [(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows]
+    return [(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows], ranking.indexed
 
 
 def keep_hits(hits: Sequence[Hit], request: SearchRequest) -> list[Hit]:

@@ -18,7 +18,7 @@ from indexer.change_log import Change, IndexRow
 from indexer.errors import SnapshotInvalid
 from indexer.gallery_view import GalleryView
 from indexer.read_write_lock import ReadWriteLock
-from indexer.records import Filters, Hit, IndexStatus
+from indexer.records import Filters, IndexStatus, Ranking
 from indexer.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class LiveIndex:
 
     def search(
         self, gallery: str, query_D: NDArray[np.float32], k: int, filters: Filters = _ALL
-    ) -> list[Hit]:
+    ) -> Ranking:
         """The min(k, matches) most similar pictures, best first, equal scores by id.
 
         query_D: unit (D,). Raises GalleryNotFound, DatabaseUnavailable, and ValueError for a
@@ -115,7 +115,9 @@ class LiveIndex:
         query_D = np.ascontiguousarray(query_D, np.float32)
         with self._views_lock.reading():
             view = self._views.get(gallery_id)
-            return [] if view is None else view.search(query_D, k, filters)
+            if view is None:
+                return Ranking([], 0)
+            return Ranking(view.search(query_D, k, filters), len(view))
 
     def status(self) -> IndexStatus:
         """Where it is; never waits for the database."""
@@ -127,11 +129,6 @@ class LiveIndex:
             in_step=error is None and fresh,
             error=error,
         )
-
-    def count(self, gallery: str) -> int:
-        """How many pictures of this gallery are searched. Raises GalleryNotFound."""
-        view = self._views.get(self._catalogue.gallery_id(gallery))
-        return 0 if view is None else len(view)
 
     def _follow(self) -> None:
         while not self._stop.is_set():

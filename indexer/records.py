@@ -150,6 +150,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranking:
+    """The best hits, best first, and how many pictures were searched for them."""
+
+    hits: list[Hit]
+    indexed: int
+
+
+@dataclass(frozen=True, slots=True)
 class PictureLimits:
     """What is accepted as a picture. max_decoded_bytes: the peak while decoding one picture."""
 

@@ -92,9 +92,9 @@ def test_search_fills_up_when_the_index_is_behind(
     real, stale = api.services.live_index.search, []
 
     def search_stale(*args: object, **kwargs: object) -> object:
-        hits = real(*args, **kwargs)  # type: ignore[arg-type]
-        stale.append(any(hit.image_id == street["red"] for hit in hits))
-        return hits
+        ranking = real(*args, **kwargs)  # type: ignore[arg-type]
+        stale.append(any(hit.image_id == street["red"] for hit in ranking.hits))
+        return ranking
 
     monkeypatch.setattr(api.services.live_index, "search", search_stale)
     found = api.search(text="red", limit=2).json()["results"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +25,7 @@ from indexer.storage import ObjectStore
 from indexer.tables import images
 
 ROOT = Path(__file__).parents[2]
+NOTHING = ImageMetadata()
 
 
 def add(
@@ -113,3 +116,19 @@ def orphans_in(catalogue: Catalogue) -> int:
     """How many hashes are still to be looked after."""
     with catalogue.database.read() as connection:
         return int(connection.scalar(text("SELECT count(*) FROM orphans")) or 0)
+
+
+def png_of(width: int, height: int, rows: bytes = b"", depth: int = 8, colour: int = 2) -> bytes:
+    """A PNG file with a true header and whatever rows."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+DAMAGED = png_of(64, 64, b"\x00" * 100)
+"""A picture whose header is fine and whose pixels are not all there."""

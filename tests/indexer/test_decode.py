@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from indexer.errors import BadPicture
 from indexer.picture_file import inspect
 from indexer.records import Box, PictureLimits
 from tests.conftest import Pictures
+from tests.indexer.steps import DAMAGED, png_of
 
 make = Pictures()
 SIZE = (64, 32)
@@ -34,18 +34,6 @@ def pixels(data: bytes, box: Box | None = None, size: tuple[int, int] = SIZE) ->
     assert decoded.shape == (*size, 3)
     assert decoded.dtype == np.uint8
     return decoded
-
-
-def png_of(width: int, height: int, rows: bytes = b"", depth: int = 8, colour: int = 2) -> bytes:
-    """A PNG file with a true header and whatever rows."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        check = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 GRADIENT = Image.linear_gradient("L").resize((64, 128)).convert("RGB")
@@ -170,7 +158,7 @@ def test_bytes_after_the_end_are_accepted() -> None:
 
 
 def test_damaged_pixels_are_a_bad_picture_when_decoded() -> None:
-    short = png_of(64, 64, b"\x00" * 100)
+    short = DAMAGED
     read_header(io.BytesIO(short))
     with pytest.raises(BadPicture, match="damaged"):
         decode(io.BytesIO(short), SIZE)

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Pictures
-from tests.indexer.steps import run_python
-from tests.indexer.test_decode import png_of
+from tests.indexer.steps import png_of, run_python
 
 make = Pictures()
 LIMIT_MB = 64

@@ -18,18 +18,12 @@ from indexer.ingest import accept
 from indexer.records import (
     Accepted,
     Box,
-    ImageMetadata,
 )
 from indexer.storage import ObjectStore
 from tests.conftest import Pictures
-from tests.indexer.steps import add, at_once, objects_in, orphans_in
+from tests.indexer.steps import NOTHING, add, at_once, objects_in, orphans_in
 
-NOTHING = ImageMetadata()
-
-
-@pytest.fixture(autouse=True)
-def gallery(catalogue: Catalogue) -> None:
-    catalogue.create_gallery("g")
+pytestmark = pytest.mark.usefixtures("gallery")
 
 
 def test_uploads_and_deletions_of_the_same_bytes_never_lose_an_accepted_picture(

@@ -28,14 +28,9 @@ from indexer.records import (
 )
 from indexer.storage import ObjectStore
 from tests.conftest import Pictures
-from tests.indexer.steps import add, at_once, full_disk, objects_in, orphans_in
+from tests.indexer.steps import NOTHING, add, at_once, full_disk, objects_in, orphans_in
 
-NOTHING = ImageMetadata()
-
-
-@pytest.fixture(autouse=True)
-def gallery(catalogue: Catalogue) -> None:
-    catalogue.create_gallery("g")
+pytestmark = pytest.mark.usefixtures("gallery")
 
 
 def test_same_bytes_are_one_row_a_gallery_and_box(

@@ -88,11 +88,11 @@ def test_search_of_nothing_gives_nothing(catalogue: Catalogue, make: Make) -> No
     with pytest.raises(GalleryNotFound):
         index.search("g", unit(1), 5)
     catalogue.create_gallery("g")
-    assert index.search("g", unit(1), 5) == []
+    assert index.search("g", unit(1), 5).hits == []
     embed(catalogue, 1)
     index.catch_up()
-    assert index.search("g", unit(1), 5, Filters(cameras=frozenset({"none"}))) == []
-    assert len(index.search("g", unit(1), 10**9)) == 1
+    assert index.search("g", unit(1), 5, Filters(cameras=frozenset({"none"}))).hits == []
+    assert len(index.search("g", unit(1), 10**9).hits) == 1
     with pytest.raises(ValueError, match=r"expected \(8,\)"):
         index.search("g", unit(1)[:3], 5)
     with pytest.raises(ValueError, match="zone"):
@@ -106,7 +106,7 @@ def test_equal_scores_are_ranked_by_id_even_at_the_cut(catalogue: Catalogue, mak
     index = make()
     expected = [image_id for image_id in ids if image_id != ids[3]]
     for k in (1, 4, 11):
-        assert [hit.image_id for hit in index.search("g", unit(1), k)] == expected[:k]
+        assert [hit.image_id for hit in index.search("g", unit(1), k).hits] == expected[:k]
 
 
 def test_scores_stay_cosines(catalogue: Catalogue, make: Make) -> None:
@@ -115,7 +115,7 @@ def test_scores_stay_cosines(catalogue: Catalogue, make: Make) -> None:
         embed(catalogue, seed)
     index = make()
     for seed in range(40):
-        best = index.search("g", unit(seed), 1)[0]
+        best = index.search("g", unit(seed), 1).hits[0]
         assert 0.999 < best.score <= 1
 
 
@@ -141,8 +141,8 @@ def test_index_of_one_model_ignores_the_others(catalogue: Catalogue, make: Make)
     image_id = embed(catalogue, 1, model="other")
     for index in (mine, other):
         index.catch_up()
-    assert mine.search("g", unit(1), 5) == []
-    assert [hit.image_id for hit in other.search("g", unit(1), 5)] == [image_id]
+    assert mine.search("g", unit(1), 5).hits == []
+    assert [hit.image_id for hit in other.search("g", unit(1), 5).hits] == [image_id]
     assert mine.status().generation == other.status().generation == 1
 
 
@@ -165,7 +165,7 @@ def test_gap_left_by_pruning_is_noticed_and_filled_from_the_rows(
     ids = [embed(catalogue, seed) for seed in range(6)]
     catalogue.changes.prune(keep=1)
     index.catch_up()
-    assert {hit.image_id for hit in index.search("g", unit(1), 10)} == set(ids)
+    assert {hit.image_id for hit in index.search("g", unit(1), 10).hits} == set(ids)
 
 
 @pytest.mark.parametrize("new_past", ["wiped", "restored", "restored and gone on"])
@@ -191,7 +191,7 @@ def test_index_ahead_of_its_database_starts_anew(
     expected = [] if new_past == "wiped" else kept
     running.catch_up()
     for index in (running, make("stopped")):
-        assert {hit.image_id for hit in index.search("g", unit(1), 99)} == set(expected)
+        assert {hit.image_id for hit in index.search("g", unit(1), 99).hits} == set(expected)
         assert index.status().generation == catalogue.changes.last()
 
 
@@ -211,7 +211,7 @@ def test_database_outage_shows_and_heals_while_searches_go_on(
             index.catch_up()
         assert not index.status().in_step
         assert index.status().error == "the database is away"
-        assert len(index.search("g", unit(1), 5)) == 1
+        assert len(index.search("g", unit(1), 5).hits) == 1
     index.nudge()
     wait_until(lambda: index.status().in_step)
 
@@ -232,7 +232,7 @@ def test_search_never_sees_a_change_half_applied(
     def search() -> int:
         num_searches = 0
         while not done.is_set():
-            assert [hit.image_id for hit in index.search("g", unit(1), 5)] == [image_id]
+            assert [hit.image_id for hit in index.search("g", unit(1), 5).hits] == [image_id]
             num_searches += 1
         return num_searches
 

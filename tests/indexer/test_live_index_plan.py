@@ -98,7 +98,7 @@ def test_live_index_equals_brute_force(
     index.catch_up()
     for gallery in ("g", "h"):
         query_D = unit(3)
-        found = index.search(gallery, query_D, 1000)
+        found = index.search(gallery, query_D, 1000).hits
         assert_same(found, brute_force(catalogue, gallery, query_D, 1000, Filters()))
     index.stop()
 
@@ -134,7 +134,7 @@ def take_step(
         index.catch_up()
         query_D = unit(int(str(seed)))
         for gallery in ("g", "h"):
-            found = index.search(gallery, query_D, int(str(k)), wanted)
+            found = index.search(gallery, query_D, int(str(k)), wanted).hits
             assert_same(found, brute_force(catalogue, gallery, query_D, int(str(k)), wanted))
     elif step == "restart":
         index.stop()

@@ -50,7 +50,7 @@ def run_once(catalogue: Catalogue, folder: Path, model: str = MODEL) -> set[int]
     """Start, search, stop; the ids found."""
     index = LiveIndex(catalogue, model, DIM, folder, poll_s=60)
     index.start()
-    found = {hit.image_id for hit in index.search("g", unit(1), 100)}
+    found = {hit.image_id for hit in index.search("g", unit(1), 100).hits}
     index.stop()
     return found
 

@@ -38,15 +38,15 @@ def test_upload_is_found_by_words_until_it_is_deleted(
         worker.nudge()
         wait_until(lambda: index.status().indexed == 2)
         query_D = encoder.encode_text(["red"])[0]
-        hits = index.search("g", query_D, 10)
+        hits = index.search("g", query_D, 10).hits
         assert [hit.image_id for hit in hits] == [red, blue]
-        south = index.search("g", query_D, 10, Filters(cameras=frozenset({"south"})))
+        south = index.search("g", query_D, 10, Filters(cameras=frozenset({"south"}))).hits
         assert [hit.image_id for hit in south] == [blue]
         assert catalogue.gallery("g").counts.searchable == 2
 
         delete_image(catalogue, store, red)
         index.catch_up()
-        assert [hit.image_id for hit in index.search("g", query_D, 10)] == [blue]
+        assert [hit.image_id for hit in index.search("g", query_D, 10).hits] == [blue]
         delete_gallery(catalogue, store, "g")
         index.catch_up()
         assert index.status().indexed == 0
@@ -117,7 +117,7 @@ def test_kill_during_uploads_loses_nothing_acknowledged(
     index.start()
     rows = catalogue.list_images("g", state="searchable", limit=1000)
     assert catalogue.gallery("g").counts == Counts(searchable=len(rows))
-    hits = index.search("g", encoder.encode_text(["red"])[0], 1000)
+    hits = index.search("g", encoder.encode_text(["red"])[0], 1000).hits
     assert {hit.image_id for hit in hits} == {row.id for row in rows} >= set(acknowledged.values())
     whole = [name for name in objects_in(tmp_path / "objects") if len(name) == 64]
     assert whole == sorted(row.sha256 for row in rows)

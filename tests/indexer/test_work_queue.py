@@ -16,15 +16,9 @@ from indexer.storage import ObjectStore
 from indexer.work_queue import _claimable
 from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
-from tests.indexer.steps import add, at_once, expire_leases
-from tests.indexer.test_decode import png_of
+from tests.indexer.steps import DAMAGED, add, at_once, expire_leases
 
-DAMAGED = png_of(64, 64, b"\x00" * 100)  # its header is fine
-
-
-@pytest.fixture(autouse=True)
-def gallery(catalogue: Catalogue) -> None:
-    catalogue.create_gallery("g")
+pytestmark = pytest.mark.usefixtures("gallery")
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)

@@ -18,15 +18,9 @@ from indexer.records import Box, Counts
 from indexer.storage import ObjectStore
 from indexer.worker import EncoderBroken, Worker
 from tests.conftest import ColourEncoder, Pictures
-from tests.indexer.steps import add, expire_leases, objects_in, wait_until
-from tests.indexer.test_decode import png_of
+from tests.indexer.steps import DAMAGED, add, expire_leases, objects_in, wait_until
 
-DAMAGED = png_of(64, 64, b"\x00" * 100)  # its header is fine
-
-
-@pytest.fixture(autouse=True)
-def gallery(catalogue: Catalogue) -> None:
-    catalogue.create_gallery("g")
+pytestmark = pytest.mark.usefixtures("gallery")
 
 
 def drain(catalogue: Catalogue, worker: Worker, rounds: int = 20) -> None:
