@@ -1,5 +1,7 @@
 """What can go wrong in this package, told to a user in one line."""
 
+from pathlib import Path
+
 
 class ModelError(Exception):
     """Root of this package's own errors."""
@@ -15,3 +17,18 @@ class WeightsUnavailableError(CheckpointError):
 
 class DatasetError(ModelError):
     """A dataset is missing, incomplete or malformed."""
+
+
+class PictureError(DatasetError):
+    """A picture can't be read. path: its file. index: its position in its split's pictures."""
+
+    def __init__(self, path: Path, index: int, reason: str) -> None:
+        super().__init__(path, index, reason)
+        self.path, self.index, self.reason = path, index, reason
+
+    def __str__(self) -> str:
+        return f"picture {self.path}: {self.reason}"
+
+
+class DatasetWarning(UserWarning):
+    """A dataset is not quite the published one."""
