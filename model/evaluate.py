@@ -1,44 +1,26 @@
-"""How well an encoder finds people: every caption of a split asks for every picture."""
+"""How well an encoder finds people: every caption of a split asks for every picture.
 
-from collections.abc import Callable
+Shapes: P pictures, N captions, D embedding, B batch, L tokens.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.data.records import Split
+from model.data.records import Pictures, Split
 from model.encoder import DualEncoder
 from model.metrics import RetrievalMetrics, chunked_metrics
 from model.tokens import mask_tokens, tokenize, trim
 
 BATCH = 128
-
-
-def encode_pictures(encoder: DualEncoder, split: Split, batch_size: int = BATCH) -> Tensor:
-    """The split's pictures as unit float32 (P, D), on the encoder's device."""
-    return torch.cat(
-        [
-            encoder.encode_image(torch.from_numpy(np.ascontiguousarray(split.pictures.load(part))))
-            for part in _parts(len(split.pictures), batch_size)
-        ]
-    )
-
-
-def encode_captions(
-    encoder: DualEncoder,
-    split: Split,
-    change: Callable[[Tensor], Tensor] = lambda tokens_BL: tokens_BL,
-    batch_size: int = BATCH,
-) -> Tensor:
-    """The split's captions as unit float32 (N, D); `change` may alter their tokens."""
-    tokens_NL = change(tokenize(split.captions, encoder.architecture.context_length))
-    return torch.cat(
-        [
-            encoder.encode_text(trim(tokens_NL[torch.from_numpy(part)]))
-            for part in _parts(len(tokens_NL), batch_size)
-        ]
-    )
+LOADERS = 4
+"""Threads that decode pictures, a batch each, while the encoder is at work on an earlier one."""
 
 
 def evaluate_retrieval(
@@ -47,18 +29,44 @@ def evaluate_retrieval(
     """Rank the split's pictures for each of its captions, by cosine.
 
     mask_ratio: each word token is hidden with this probability, by `seed`. The encoder is left in
-    the mode (training or not) that it came in.
+    the mode (training or not) that it came in. Raises PictureError for one that can't be read.
     """
-    generator = torch.Generator().manual_seed(seed)
+    image_PD = encode_pictures(encoder, split.pictures)
+    text_ND = encode_captions(encoder, split.captions, mask_ratio=mask_ratio, seed=seed)
+    return rank_pictures(text_ND, image_PD, split)
 
-    def hide(tokens_BL: Tensor) -> Tensor:
-        return mask_tokens(tokens_BL, mask_ratio, generator) if mask_ratio else tokens_BL
 
-    was_training = encoder.training
-    encoder.eval()
-    image_PD = encode_pictures(encoder, split)
-    text_ND = encode_captions(encoder, split, hide)
-    encoder.train(was_training)
+def encode_pictures(encoder: DualEncoder, pictures: Pictures, batch_size: int = BATCH) -> Tensor:
+    """The pictures as unit float32 (P, D), on the encoder's device."""
+    with evaluating(encoder):
+        return torch.cat(
+            [
+                encoder.encode_image(torch.from_numpy(np.ascontiguousarray(pixels_B3HW)))
+                for pixels_B3HW in load_ahead(pictures, batch_size)
+            ]
+        )
+
+
+def encode_captions(
+    encoder: DualEncoder,
+    captions: Sequence[str],
+    *,
+    mask_ratio: float = 0.0,
+    seed: int = 0,
+    batch_size: int = BATCH,
+) -> Tensor:
+    """The captions, perhaps with words hidden, as unit float32 (N, D)."""
+    tokens_NL = tokenize(captions, encoder.architecture.context_length)
+    if mask_ratio:
+        tokens_NL = mask_tokens(tokens_NL, mask_ratio, torch.Generator().manual_seed(seed))
+    with evaluating(encoder):
+        return torch.cat(
+            [encoder.encode_text(trim(part_BL)) for part_BL in torch.split(tokens_NL, batch_size)]
+        )
+
+
+def rank_pictures(text_ND: Tensor, image_PD: Tensor, split: Split) -> RetrievalMetrics:
+    """Metrics of the split's captions over its pictures, from their unit features."""
 
     def similarities(start: int, stop: int) -> NDArray[np.float32]:
         sim: NDArray[np.float32] = (text_ND[start:stop] @ image_PD.T).cpu().numpy()
@@ -67,5 +75,31 @@ def evaluate_retrieval(
     return chunked_metrics(similarities, split.identity_of_pair_N, split.identity_of_picture_P)
 
 
-def _parts(num: int, size: int) -> list[NDArray[np.int64]]:
-    return [np.arange(start, min(start + size, num)) for start in range(0, num, size)]
+@contextmanager
+def evaluating(encoder: DualEncoder) -> Iterator[None]:
+    """The encoder in evaluation mode, and back in the mode that it came in."""
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        yield
+    finally:
+        encoder.train(was_training)
+
+
+def load_ahead(pictures: Pictures, batch_size: int = BATCH) -> Iterator[NDArray[np.uint8]]:
+    """All pictures in order, uint8 (B, 3, H, W) at a time, read and decoded in the background.
+
+    At most LOADERS batches wait. What a batch raises is raised in its turn.
+    """
+    pool = ThreadPoolExecutor(LOADERS, thread_name_prefix="load-pictures")
+    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    try:
+        for start in range(0, len(pictures), batch_size):
+            part = np.arange(start, min(start + batch_size, len(pictures)))
+            waiting.append(pool.submit(pictures.load, part))
+            if len(waiting) > LOADERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
