@@ -19,9 +19,15 @@ def _tokenizer() -> SimpleTokenizer:
     return SimpleTokenizer()
 
 
+def encode(text: str) -> list[int]:
+    """The tokens of a text before any cut, without start and end token."""
+    tokens: list[int] = _tokenizer().encode(text)
+    return tokens
+
+
 def count_tokens(text: str) -> int:
     """Tokens of a text before any cut, start and end token included."""
-    return len(_tokenizer().encode(text)) + 2
+    return len(encode(text)) + 2
 
 
 def tokenize(texts: Sequence[str], context_length: int = 77) -> Tensor:
