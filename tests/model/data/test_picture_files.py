@@ -41,7 +41,19 @@ def test_pictures_are_squashed_as_pillow_squashes_them(tmp_path: Path) -> None:
     assert FilePictures([], SIZE).load([]).shape == (0, 3, 16, 8)
 
 
-MODES = "L.png L.jpg CMYK.jpg P.png P.gif 1.png RGB.webp RGB.bmp RGBA.png LA.png I;16.png".split()
+MODES = [
+    "L.png",
+    "L.jpg",
+    "CMYK.jpg",
+    "P.png",
+    "P.gif",
+    "1.png",
+    "RGB.webp",
+    "RGB.bmp",
+    "RGBA.png",
+    "LA.png",
+    "I;16.png",
+]
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [name.split(".") for name in MODES])
