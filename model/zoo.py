@@ -4,18 +4,15 @@ from pathlib import Path
 
 import open_clip
 import torch
-from open_clip.factory import load_state_dict
-from open_clip.model import resize_pos_embed
-from torch import Tensor
 
 from model.checkpoint import CARD, load_checkpoint
+from model.checkpoint_import import read_encoder
 from model.config import Architecture
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, WeightsUnavailableError
+from model.foreign.architecture import IMAGE_SIZE
 
 SHIPPED = Path(__file__).parent / "weights"
-IMAGE_SIZE = (384, 128)
-"""Height and width that published CLIP weights are used at: a standing person's shape."""
 
 
 def load_encoder(path_or_name: str, device: str = "auto") -> DualEncoder:
@@ -24,7 +21,8 @@ def load_encoder(path_or_name: str, device: str = "auto") -> DualEncoder:
     - `small`, or another folder in model/weights: what ships with this package;
     - a checkpoint folder of ours;
     - `ViT-B-16:openai` and the like: open_clip's published weights, from its cache or its hub;
-    - `file:PATH`: a weight file in open_clip's or OpenAI's naming (ViT towers).
+    - `file:PATH`: a weight file of OpenAI, open_clip, IRRA, DGCMIA or MLLM4Text-ReID (ViT
+      towers), used with QuickGELU and at 384x128. `checkpoint_import` leaves the choice.
 
     device: auto (CUDA where there is one), cpu, cuda, cuda:1, ...
     Raises CheckpointError (WeightsUnavailableError where they can't be had) with what to do.
@@ -60,7 +58,7 @@ def _load(path_or_name: str) -> DualEncoder:
         if (folder / CARD).exists():
             return load_checkpoint(folder)
     if path_or_name.startswith("file:"):
-        return _load_weight_file(Path(path_or_name.removeprefix("file:")))
+        return _load_weight_file(Path(path_or_name.removeprefix("file:")), quick_gelu=True)
     name, colon, tag = path_or_name.partition(":")
     if colon and name in open_clip.list_models():
         return _load_published(name, tag)
@@ -89,50 +87,9 @@ def _load_published(name: str, tag: str) -> DualEncoder:
             f"({type(error).__name__}). Fetch {source} on a machine that can, "
             "copy the file here and set the model to file:PATH"
         ) from error
-    return _load_weight_file(Path(path), quick_gelu=bool(config.get("quick_gelu", False)))
+    return _load_weight_file(Path(path), bool(config.get("quick_gelu", False)))
 
 
-def _load_weight_file(path: Path, quick_gelu: bool = True) -> DualEncoder:
-    if not path.is_file():
-        raise WeightsUnavailableError(f"{path}: no such weight file")
-    try:
-        state = load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch and pickle raise a dozen kinds
-        raise CheckpointError(f"{path}: not readable as weights: {error}") from error
-    for key in ("input_resolution", "context_length", "vocab_size"):
-        state.pop(key, None)
-    try:
-        encoder = DualEncoder(read_architecture(state, quick_gelu))
-        resize_pos_embed(state, encoder.clip, interpolation="bilinear", antialias=False)
-        encoder.clip.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except (KeyError, ValueError, RuntimeError) as error:
-        first_line = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: not a CLIP with ViT towers: {first_line}") from error
+def _load_weight_file(path: Path, quick_gelu: bool) -> DualEncoder:
+    encoder, _ = read_encoder(path, image_size=IMAGE_SIZE, quick_gelu=quick_gelu)
     return encoder
-
-
-def read_architecture(state: dict[str, Tensor], quick_gelu: bool) -> Architecture:
-    """The architecture that a CLIP state dict's shapes tell. Raises KeyError if it is none."""
-    patches = state["visual.conv1.weight"]
-    text_width = state["ln_final.weight"].shape[0]
-    return Architecture(
-        embed_dim=state["text_projection"].shape[1],
-        image_size=IMAGE_SIZE,
-        vision={
-            "width": patches.shape[0],
-            "patch_size": patches.shape[-1],
-            "layers": _count_blocks(state, "visual.transformer.resblocks."),
-        },
-        text={
-            "vocab_size": state["token_embedding.weight"].shape[0],
-            "width": text_width,
-            "heads": max(1, text_width // 64),
-            "layers": _count_blocks(state, "transformer.resblocks."),
-        },
-        context_length=state["positional_embedding"].shape[0],
-        quick_gelu=quick_gelu,
-    )
-
-
-def _count_blocks(state: dict[str, Tensor], prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
