@@ -56,11 +56,11 @@ def save_checkpoint(
     fresh.mkdir(parents=True)
     save_file(state, fresh / WEIGHTS)
     (fresh / CARD).write_text(json.dumps(card, indent=2) + "\n")
-    _swap(fresh, folder)
+    replace_folder(fresh, folder)
     return fingerprint
 
 
-def _swap(fresh: Path, folder: Path) -> None:
+def replace_folder(fresh: Path, folder: Path) -> None:
     """Put `fresh` in the place of `folder`; at every moment one of the two is whole."""
     old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
