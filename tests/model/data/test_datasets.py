@@ -12,6 +12,7 @@ from model.errors import DatasetError
 FEW = SyntheticConfig(num_identities=2, num_val_identities=1, num_test_identities=1)
 
 
+@pytest.mark.usefixtures("drawn_here")
 def test_synthetic_city_is_other_people_in_other_words(tmp_path: Path) -> None:
     harbour = load_dataset("synthetic", tmp_path, (32, 16), synthetic=FEW)
     campus = load_dataset("synthetic:campus", tmp_path, (32, 16), synthetic=FEW)
