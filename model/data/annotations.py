@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from model.errors import DatasetError
 
 SPLITS = ("train", "val", "test")
 MOST_SHOWN = 60
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,12 @@ def parse_caption(value: object, name: str = "caption") -> str:
 
 
 def parse_path(value: object, name: str) -> str:
-    """A picture's path, with forward slashes, as short as it gets. Raises MalformedEntry."""
+    """A picture's path, with forward slashes, as short as it gets. Raises MalformedEntry.
+
+    Control characters are refused: they would reach the terminal with every message.
+    """
     path = parse_text(value, name).strip().replace("\\", "/")
-    if not path or "\0" in path:
+    if not path or _CONTROL.search(path):
         raise MalformedEntry(f"{name}: expected the path of a picture, got {show(value)}")
     return os.path.normpath(path)
 
@@ -100,8 +105,8 @@ def parse_text(value: object, name: str) -> str:
 def field(entry: Mapping[object, object], name: str) -> object:
     """A field that must be there. Raises MalformedEntry."""
     if name not in entry:
-        fields = ", ".join(str(key) for key in entry) or "none"
-        raise MalformedEntry(f"{name}: expected this field, got {shorten(fields)}")
+        fields = show(", ".join(str(key) for key in entry)) if entry else "none"
+        raise MalformedEntry(f"{name}: expected this field, got {fields}")
     return entry[name]
 
 
@@ -111,11 +116,9 @@ def show(value: object) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
-    return "null" if value is None else shorten(repr(value))
-
-
-def shorten(text: str) -> str:
-    """At most MOST_SHOWN characters."""
+    if value is None:
+        return "null"
+    text = repr(value)
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
 
 
@@ -158,10 +161,17 @@ def find_missing_pictures(entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
         folder, name = os.path.split(entry.picture)
         if folder not in names:
             names[folder] = _list_folder(folder)
-        # A file system may take other spellings (case, accents) for the same name: ask it.
-        if name not in names[folder] and not (names[folder] and Path(entry.picture).exists()):
+        if name not in names[folder] and not (names[folder] and _exists(entry.picture)):
             missing.append((entry, f"{entry.place}: picture {entry.picture}: no such file"))
     return missing
+
+
+def _exists(path: str) -> bool:
+    """Asks the file system, which may take other spellings (case, accents) for the same name."""
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _list_folder(folder: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from model.data.annotations import (
     parse_split,
     parse_text,
     read_text,
-    shorten,
     show,
 )
 from model.errors import DatasetError
@@ -60,10 +60,10 @@ def read_folder(root: Path) -> Annotations:
     problems = []
     for place, row in rows:
         try:
-            _add_row(pictures, place, row, has_splits)
+            _add_row(pictures, file.parent, place, row, has_splits)
         except MalformedEntry as error:
             problems.append(f"{place}: {error}")
-    entries, ids = _make_entries(pictures, file.parent)
+    entries, ids = _make_entries(pictures)
     problems += find_shared_identities(entries, ids.__getitem__)
     return Annotations(file, tuple(entries), tuple(problems))
 
@@ -80,15 +80,15 @@ def _find_file(root: Path) -> Path:
     names = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
     found = [name for name in names if Path(name).suffix.lower() in kinds]
     if len(found) != 1:
-        got = ", ".join(found or names) or "nothing"
+        got = show(", ".join(found or names)) if names else "nothing"
         hint = f"; name the one you mean, {root / found[0]}" if found else ""
-        raise DatasetError(f"{root}: expected {expected} in it, got {shorten(got)}{hint}")
+        raise DatasetError(f"{root}: expected {expected} in it, got {got}{hint}")
     return root / found[0]
 
 
 def _read_table(file: Path, text: str) -> Iterator[Row]:
     """The rows below the header; empty ones are left out. Raises DatasetError."""
-    header = text.split("\n", 1)[0]
+    header = next(io.StringIO(text, newline=""), "")
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     start = 1
@@ -97,7 +97,7 @@ def _read_table(file: Path, text: str) -> Iterator[Row]:
         if not {"image", "caption"} <= set(names) or any(names.count(c) > 1 for c in COLUMNS):
             raise DatasetError(
                 f"{file} line 1: expected the columns image, caption[, id, split], "
-                f"got {shorten(header.strip()) or 'nothing'}"
+                f"got {show(header.strip()) if header.strip() else 'nothing'}"
             )
         start = reader.line_num + 1
         for cells in reader:
@@ -110,7 +110,7 @@ def _read_table(file: Path, text: str) -> Iterator[Row]:
 
 def _name_cells(names: list[str], cells: list[str]) -> dict[object, object] | MalformedEntry:
     if len(cells) != len(names):
-        shown = shorten(" | ".join(cells))
+        shown = show(" | ".join(cells))
         return MalformedEntry(f"expected {len(names)} fields, got {len(cells)}: {shown}")
     return dict(zip(names, cells, strict=True))
 
@@ -140,6 +140,7 @@ def _given(row: dict[object, object], name: str) -> bool:
 
 def _add_row(
     pictures: dict[str, _Picture],
+    folder: Path,
     place: str,
     row: dict[object, object] | MalformedEntry,
     has_splits: bool,
@@ -147,7 +148,7 @@ def _add_row(
     """Add a row's caption to its picture. Raises MalformedEntry."""
     if isinstance(row, MalformedEntry):
         raise row
-    path = parse_path(field(row, "image"), "image")
+    path = os.path.normpath(folder / parse_path(field(row, "image"), "image"))
     caption = parse_caption(field(row, "caption"))
     identity = _parse_identity(row["id"]) if _given(row, "id") else ""
     split = _parse_split(row) if has_splits else "train"
@@ -179,12 +180,12 @@ def _parse_identity(value: object) -> str:
     return parse_text(value, "id").strip()
 
 
-def _make_entries(pictures: dict[str, _Picture], folder: Path) -> tuple[list[Entry], list[str]]:
+def _make_entries(pictures: dict[str, _Picture]) -> tuple[list[Entry], list[str]]:
     """The entries, and the ids by the numbers that they get, in order of appearance."""
     numbers: dict[str, int] = {}
     entries = []
     for unknown, (path, picture) in enumerate(pictures.items(), start=1):
         known = numbers.setdefault(picture.identity, len(numbers)) if picture.identity else -unknown
         captions = tuple(picture.place_of_caption)
-        entries.append(Entry(picture.place, str(folder / path), captions, known, picture.split))
+        entries.append(Entry(picture.place, path, captions, known, picture.split))
     return entries, list(numbers)

@@ -17,7 +17,6 @@ from model.data.annotations import (
     parse_path,
     parse_split,
     read_text,
-    shorten,
     show,
 )
 from model.errors import DatasetError
@@ -135,8 +134,9 @@ def _find_file(layout: Layout, root: Path) -> Path:
     for name in layout.files:
         if (folder / name).is_file():
             return folder / name
-    got = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-    raise DatasetError(f"{folder}: expected {expected} in it, got {shorten(got)}")
+    names = sorted(path.name for path in folder.iterdir())
+    got = show(", ".join(names)) if names else "nothing"
+    raise DatasetError(f"{folder}: expected {expected} in it, got {got}")
 
 
 def _read_list(file: Path) -> list[object]:

@@ -52,12 +52,13 @@ def test_jsonl_is_read_as_csv_is(tmp_path: Path) -> None:
 
 def test_pictures_may_be_anywhere_and_the_file_may_be_named(tmp_path: Path) -> None:
     save_picture(tmp_path / "elsewhere/x.png")
-    folder = make_folder(tmp_path / "list", f"image,caption\n../elsewhere/x.png,one\n{tmp_path}")
+    folder = make_folder(tmp_path / "list", "")
     file = folder / "captions.csv"
     file.write_text(f"image,caption\n..\\elsewhere\\x.png,one\n{tmp_path}/elsewhere/x.png,two\n")
     (folder / "other.csv").touch()
     train = load(file, carve_val=False).train
-    assert train.pictures.load([0, 1]).shape == (2, 3, 16, 8)
+    assert train.pictures.load([0]).shape == (1, 3, 16, 8)
+    assert train.captions == ("one", "two") and len(train.pictures) == 1, "one picture, two names"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ def test_pictures_may_be_anywhere_and_the_file_may_be_named(tmp_path: Path) -> N
     [
         "image;caption;id\na.jpg;él, alto;1\n".encode("utf-8-sig"),
         "image\tcaption\tid\r\na.jpg\tél, alto\t1\r\n".encode("utf-16"),
+        "image;caption\ra.jpg;él, alto\r".encode(),
         'image,caption,id\r\n"a.jpg","él,\r\nalto","1"\r\n,,\r\n\r\n'.encode(),
     ],
 )
@@ -80,13 +82,17 @@ def test_tables_as_spreadsheets_save_them(tmp_path: Path, data: bytes) -> None:
         ("a.jpg,one,1,\n", "line 3: split: expected one of train, val, test, got ''"),
         ("a.jpg,one,1,dev\n", "line 3: split: expected one of train, val, test, got 'dev'"),
         ("a.jpg, ,1,train\n", "line 3: caption: expected words, got ' '"),
+        ('"a\n.jpg",one,1,train\n', "line 3: image: expected the path of a picture, got 'a\\n.j"),
+        ("\x1b[2J.jpg,one,1,train\n", "expected the path of a picture, got '\\x1b[2J.jpg'"),
+        ('"a","b\nc",1\n', "line 3: expected 4 fields, got 3: 'a | b\\nc | 1'"),
+        (f"{'a' * 300}.jpg,one,1,train\n", "aaa.jpg: no such file"),
         (",one,1,train\n", "line 3: image: expected the path of a picture, got ''"),
-        ("a.jpg,one,1\n", "line 3: expected 4 fields, got 3: a.jpg | one | 1"),
-        ("a.jpg,tall, in red,1,train\n", "line 3: expected 4 fields, got 5: a.jpg | tall |"),
-        ("b.jpg,one,1,train\n", "line 3: expected each caption of b.jpg once, got the one at"),
-        ("b.jpg,two,2,train\n", "line 3: id: expected '1' as for b.jpg at"),
-        ("b.jpg,two,,train\n", "line 3: id: expected '1' as for b.jpg at"),
-        ("b.jpg,two,1,test\n", "line 3: split: expected 'train' as for b.jpg at"),
+        ("a.jpg,one,1\n", "line 3: expected 4 fields, got 3: 'a.jpg | one | 1'"),
+        ("a.jpg,tall, in red,1,train\n", "line 3: expected 4 fields, got 5: 'a.jpg | tall |"),
+        ("b.jpg,one,1,train\n", "line 3: expected each caption of ROOT/b.jpg once, got the one at"),
+        ("b.jpg,two,2,train\n", "line 3: id: expected '1' as for ROOT/b.jpg at"),
+        ("b.jpg,two,,train\n", "line 3: id: expected '1' as for ROOT/b.jpg at"),
+        ("b.jpg,two,1,test\n", "line 3: split: expected 'train' as for ROOT/b.jpg at"),
         ("a.jpg,two,1,test\n", "line 3: expected each id in one split, got id 1 in test, which"),
         ("d.jpg,one,1,train\n", "d.jpg: no such file"),
         ('a.jpg,"one,1,train\nb.jpg,x\n', "line 3: expected a CSV row, got: unexpected end of"),
@@ -97,9 +103,9 @@ def test_broken_row_is_told_with_its_line(tmp_path: Path, rows: str, message: st
     make_folder(tmp_path, HEADER + "b.jpg,one,1,train\n" + rows)
     with pytest.raises(DatasetError) as caught:
         load(tmp_path)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(f"{tmp_path}/captions.csv line 3: ")
-    assert "\n" not in str(caught.value)
+    told = str(caught.value).replace(str(tmp_path), "ROOT")
+    assert message in told and told.startswith("ROOT/captions.csv line 3: ")
+    assert "\n" not in told
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_broken_row_is_told_with_its_line(tmp_path: Path, rows: str, message: st
     [
         ("{image: 1}", "expected a JSON object, got '{image: 1}' (Expecting property name"),
         ('["a.jpg", "one"]', "expected an object, got a list"),
-        ('{"caption": "one"}', "image: expected this field, got caption"),
+        ('{"caption": "one"}', "image: expected this field, got 'caption'"),
         ('{"image": "a.jpg", "caption": ["one"]}', "caption: expected text, got a list"),
         ('{"image": "a.jpg", "caption": "x", "id": {}}', "id: expected text, got an object"),
         ('{"image": "a.jpg", "caption": "x", "id": false}', "id: expected text, got False"),
@@ -133,7 +139,7 @@ def test_folder_without_one_clear_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"captions.csv: expected at least one row, got none"):
         load(tmp_path)
     (tmp_path / "more.tsv").touch()
-    with pytest.raises(DatasetError, match=r"got captions.csv, more.tsv; name the one you mean"):
+    with pytest.raises(DatasetError, match=r"got 'captions.csv, more.tsv'; name the one you mean"):
         load(tmp_path)
     with pytest.raises(DatasetError, match=r"a.jpg: expected one file of captions"):
         load(tmp_path / "a.jpg")
