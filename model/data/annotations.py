@@ -169,7 +169,7 @@ def find_missing_pictures(entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
 def _exists(path: str) -> bool:
     """Asks the file system, which may take other spellings (case, accents) for the same name."""
     try:
-        return Path(path).exists()
+        return Path(path).is_file()
     except OSError:  # a name that is too long
         return False
 
@@ -177,6 +177,6 @@ def _exists(path: str) -> bool:
 def _list_folder(folder: str) -> frozenset[str]:
     try:
         with os.scandir(folder or ".") as found:
-            return frozenset(item.name for item in found)
+            return frozenset(item.name for item in found if not item.is_dir(follow_symlinks=False))
     except OSError:
         return frozenset()

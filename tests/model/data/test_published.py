@@ -100,6 +100,7 @@ def drop(field: str) -> Callable[[Entries], None]:
         ),
         (break_entry(file_path="x" * 300), "xxx: no such file"),
         (break_entry(file_path="x" * 300 + "/a.jpg"), "xxx/a.jpg: no such file"),
+        (break_entry(file_path="cam0/"), "picture ROOT/imgs/cam0: no such file"),
         (break_entry(file_path=None), "file_path: expected text, got null"),
         (break_entry(file_path="/etc/a.jpg"), "expected a path below imgs/, got '/etc/a.jpg'"),
         (break_entry(file_path="x/../../a.jpg"), "file_path: expected a path below imgs/, got"),
@@ -231,6 +232,7 @@ def test_whole_cuhk_is_read_without_asking_for_each_file(
         path.parent.mkdir(exist_ok=True)
         path.touch()
     asked: list[Path] = []
-    monkeypatch.setattr(Path, "exists", lambda path: asked.append(path) or False)
+    real_is_file = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: asked.append(path) or real_is_file(path))
     assert len(load("cuhk-pedes", tmp_path, carve_val=False).train.captions) == 4000
-    assert asked == []
+    assert asked == [folder / "reid_raw.json"]
