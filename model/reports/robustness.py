@@ -74,7 +74,7 @@ class RobustnessReport:
             (
                 m.subject.model,
                 m.subject.dataset,
-                round(100 * m.mask_ratio, 6),
+                _percent(m.mask_ratio),
                 len(m.runs),
                 *(
                     cell
@@ -86,7 +86,18 @@ class RobustnessReport:
         ]
         subjects = [m.subject for m in self.measured]
         theirs: list[tuple[Cell, ...]] = [
-            (row.label, row.tested_on, 100 * ratio, None, row.r1, None, row.map, None, None, None)
+            (
+                row.label,
+                row.tested_on,
+                _percent(ratio),
+                None,
+                row.r1,
+                None,
+                row.map,
+                None,
+                None,
+                None,
+            )
             for ratio in dict.fromkeys(m.mask_ratio for m in self.measured)
             for row in find_published(subjects, ratio)
         ]
@@ -96,6 +107,11 @@ class RobustnessReport:
             *drop_dataset(("model", "dataset", *columns), [*ours, *theirs], subjects),
             notes=(published.NOTE,) if theirs else (),
         )
+
+
+def _percent(share: float) -> int | float:
+    percent = round(100 * share, 6)
+    return int(percent) if percent.is_integer() else percent
 
 
 def _of(metrics: RetrievalMetrics | None, key: str) -> float | None:
