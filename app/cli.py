@@ -8,7 +8,7 @@ import typer
 
 from app import __version__
 from app.commands import demo, galleries, ingest, search, server
-from app.commands.research import datasets, evaluate, train
+from app.commands.research import checkpoints, datasets, evaluate, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
 
@@ -22,7 +22,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, server, ingest, search, galleries, train, evaluate, datasets):
+for command in (
+    demo,
+    server,
+    ingest,
+    search,
+    galleries,
+    train,
+    evaluate,
+    datasets,
+    checkpoints,
+):
     command.register(app)
 
 
