@@ -47,9 +47,10 @@ class Attention:
     similarity: float
 
     def heat_map(self, height: int, width: int) -> NDArray[np.float32]:
-        """The grid over a picture of this size in pixels, bilinear between centres of patches."""
+        """The grid over a picture of this size in pixels, smooth between centres of patches."""
         small = Image.fromarray(self.grid_RC)
-        return np.asarray(small.resize((width, height), Image.Resampling.BILINEAR))
+        smooth = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+        return smooth.clip(0, 1)  # a cubic swings beyond what it goes through
 
 
 def explain(encoder: DualEncoder, pixels_3HW: Tensor, text: str) -> Attention:

@@ -127,8 +127,8 @@ def test_heat_map_has_the_pictures_size_and_the_grids_places() -> None:
     grid[3, 0] = 1
     heat = Attention((), grid, 0.5).heat_map(64, 20)
     assert heat.shape == (64, 20)
-    assert np.unravel_index(heat.argmax(), heat.shape)[0] >= 56
-    assert heat[:32].max() == 0
+    assert np.unravel_index(heat.argmax(), heat.shape)[0] >= 48
+    assert heat[:32].max() < 0.02
 
 
 def _draw(identity: int) -> tuple[NDArray[np.uint8], str, NDArray[np.bool_]]:
