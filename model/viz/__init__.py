@@ -1,0 +1,1 @@
+"""Figures for a paper: arrays in, a matplotlib Figure out, PNG and SVG on disk."""
