@@ -8,7 +8,7 @@ import typer
 
 from app import __version__
 from app.commands import demo, galleries, ingest, search, server
-from app.commands.research import checkpoints, datasets, evaluate, train
+from app.commands.research import checkpoints, datasets, evaluate, plot, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
 
@@ -30,6 +30,7 @@ for command in (
     galleries,
     train,
     evaluate,
+    plot,
     datasets,
     checkpoints,
 ):
