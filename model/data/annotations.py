@@ -64,8 +64,8 @@ def read_text(file: Path) -> str:
 
 
 def parse_caption(value: object, name: str = "caption") -> str:
-    """A caption on one line. Raises MalformedEntry."""
-    caption = " ".join(parse_text(value, name).split())
+    """A caption on one line, without control characters. Raises MalformedEntry."""
+    caption = " ".join(_CONTROL.sub(" ", parse_text(value, name)).split())
     if not caption:
         raise MalformedEntry(f"{name}: expected words, got {show(value)}")
     return caption

@@ -64,7 +64,7 @@ def read_folder(root: Path) -> Annotations:
         except MalformedEntry as error:
             problems.append(f"{place}: {error}")
     entries, ids = _make_entries(pictures)
-    problems += find_shared_identities(entries, ids.__getitem__)
+    problems += find_shared_identities(entries, lambda number: show(ids[number]))
     return Annotations(file, tuple(entries), tuple(problems))
 
 

@@ -1,6 +1,7 @@
-"""Whatever an annotation file holds, it is read, or refused in one printable line."""
+"""Whatever an annotation file holds, it is read, or refused in one line."""
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from model.data.datasets import load_dataset
 from model.errors import DatasetError, DatasetWarning
 from tests.model.data.files import save_picture
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 QUICK = settings(
+    derandomize=True,
     max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -63,11 +66,11 @@ def read_or_refuse(name: str, root: Path) -> None:
         try:
             dataset = load_dataset(name, root, (8, 4))
         except DatasetError as error:
-            assert str(error).isprintable()
+            assert not CONTROL.search(str(error))
             return
     for split in (dataset.train, dataset.val, dataset.test):
         assert len(split.pictures) == len(split.identity_of_picture_P)
-        assert all(caption and caption.splitlines() == [caption] for caption in split.captions)
+        assert all(caption.strip() and not CONTROL.search(caption) for caption in split.captions)
         assert set(split.picture_of_pair_N.tolist()) == set(range(len(split.pictures)))
         "".join(split.captions).encode()
         split.pictures.load(range(len(split.pictures)))

@@ -93,7 +93,7 @@ def test_tables_as_spreadsheets_save_them(tmp_path: Path, data: bytes) -> None:
         ("b.jpg,two,2,train\n", "line 3: id: expected '1' as for ROOT/b.jpg at"),
         ("b.jpg,two,,train\n", "line 3: id: expected '1' as for ROOT/b.jpg at"),
         ("b.jpg,two,1,test\n", "line 3: split: expected 'train' as for ROOT/b.jpg at"),
-        ("a.jpg,two,1,test\n", "line 3: expected each id in one split, got id 1 in test, which"),
+        ("a.jpg,two,1,test\n", "line 3: expected each id in one split, got id '1' in test, which"),
         ("d.jpg,one,1,train\n", "d.jpg: no such file"),
         ('a.jpg,"one,1,train\nb.jpg,x\n', "line 3: expected a CSV row, got: unexpected end of"),
         ('a.jpg,"o"ne,1,train\n', "line 3: expected a CSV row, got: ',' expected after '\"'"),
