@@ -33,7 +33,7 @@ class Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
 
 
-def progress_bar() -> Progress:
+def progress_bar(shown_on: Console = console) -> Progress:
     """What, bar, done of all, rate, time left."""
     return Progress(
         TextColumn("{task.description:<9}"),
@@ -41,7 +41,7 @@ def progress_bar() -> Progress:
         MofNCompleteColumn(),
         Rate(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        console=console,
+        console=shown_on,
     )
 
 

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import app
 from app.errors import CommandError
 from model.zoo import SHIPPED
 from tests.app.test_training import run
@@ -55,9 +57,11 @@ def test_the_pages_commands_run(command: str, place: Path) -> None:
         assert table.splitlines()[0].removeprefix("## ") in output
 
 
-def test_json_of_other_reports_is_the_whole_report() -> None:
-    output = run("evaluate", "small", "--mask-ratios", "0,0.5", "--people", "2", "--json")
-    held = json.loads(output)
+def test_json_of_other_reports_is_the_whole_report_and_bars_are_apart(tmp_path: Path) -> None:
+    words = ["evaluate", "small", "--mask-ratios", "0,0.5", "--people", "3", "--json"]
+    result = CliRunner().invoke(app, [*words, "--root", str(tmp_path)], catch_exceptions=False)
+    assert re.search(r"Drawing .* 3/3.*\nEncoding .* 12/12", result.stderr)
+    held = json.loads(result.stdout)
     assert [len(each["runs"]) for each in held["measured"]] == [1, 5]
     assert held["table"][1]["hidden %"] == 50
     assert held["measured"][0]["subject"]["trained_on"] == "synthetic:harbour"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from app.commands.research.options import PANEL, Device, Root, Threads, drawing_bar
+from app.commands.research.options import PANEL, Device, OnProgress, Root, Threads, counting_bars
 from app.errors import CommandError
 
 if TYPE_CHECKING:
+    from model.data.records import Pictures
     from model.reports.subject import Loaded
     from model.reports.table import Report
 
@@ -115,7 +119,7 @@ def evaluate(
 
     torch.set_num_threads(threads)
     try:
-        with drawing_bar() as on_progress:
+        with counting_bars() as bar:
             loaded = load_subjects(
                 checkpoints or ["small"],
                 datasets or ["synthetic"],
@@ -123,9 +127,10 @@ def evaluate(
                 root=root,
                 people=people,
                 device=device,
-                on_progress=on_progress,
+                on_progress=bar("Drawing"),
             )
-            report = _measure(question, loaded)
+            watched = (_watch(each, bar("Encoding")) for each in loaded)
+            report = _measure(question, watched)
     except (ModelError, ValueError) as error:
         raise CommandError(str(error)) from error
     _show(report, as_json, out)
@@ -139,6 +144,31 @@ def _parse_ratios(text: str) -> tuple[float, ...]:
     if any(not 0 <= ratio <= 1 for ratio in ratios):
         raise CommandError(f"--mask-ratios {text!r}: expected shares like 0.1,0.2,0.5")
     return ratios
+
+
+def _watch(loaded: Loaded, on_progress: OnProgress) -> Loaded:
+    pairs = loaded.pairs
+    return replace(
+        loaded, pairs=replace(pairs, pictures=_WatchedPictures(pairs.pictures, on_progress))
+    )
+
+
+class _WatchedPictures:
+    """A split's pictures, counted as they are loaded."""
+
+    def __init__(self, pictures: Pictures, on_progress: OnProgress) -> None:
+        self._pictures, self._on_progress = pictures, on_progress
+        self._loaded, self._lock = 0, Lock()
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def load(self, index_B: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        pixels_B3HW = self._pictures.load(index_B)
+        with self._lock:
+            self._loaded += len(index_B)
+            self._on_progress(self._loaded, len(self))
+        return pixels_B3HW
 
 
 def _measure(question: Question, loaded: Iterable[Loaded]) -> Report:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from app.commands.progress import progress_bar
 
@@ -18,16 +19,32 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, 
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
 
 
+OnProgress = Callable[[int, int], None]
+"""Told how many are done, and of how many."""
+
+
 @contextmanager
-def drawing_bar() -> Iterator[Callable[[int, int], None]]:
+def counting_bars() -> Iterator[Callable[[str], OnProgress]]:
+    """Bars by title, a new one whenever a count starts again; on stderr, apart from results."""
+    with progress_bar(Console(stderr=True)) as progress:
+
+        def bar(title: str) -> OnProgress:
+            task, last = None, 0
+
+            def on_progress(done: int, total: int) -> None:
+                nonlocal task, last
+                if task is None or done <= last:
+                    task = progress.add_task(title, total=total)
+                progress.update(task, completed=done)
+                last = done
+
+            return on_progress
+
+        yield bar
+
+
+@contextmanager
+def drawing_bar() -> Iterator[OnProgress]:
     """A bar of people drawn; nothing where none has to be."""
-    with progress_bar() as progress:
-        task = None
-
-        def on_progress(done: int, total: int) -> None:
-            nonlocal task
-            if task is None or done == 1:
-                task = progress.add_task("Drawing", total=total)
-            progress.update(task, completed=done)
-
-        yield on_progress
+    with counting_bars() as bar:
+        yield bar("Drawing")
