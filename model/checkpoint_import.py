@@ -3,20 +3,21 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from model.checkpoint import CARD, save_checkpoint
-from model.config import Architecture
+from model.config import CLIP_MEAN, CLIP_STD, Architecture
 from model.encoder import DualEncoder, build_clip
 from model.errors import CheckpointError
 from model.foreign.architecture import POSITIONS, Grid, read_architecture, resize_positions
 from model.foreign.layout import Layout, read_layout
 from model.foreign.weight_file import read_weight_file
 
+Channels = tuple[float, float, float]
 OPTIONAL = {"logit_scale": (math.log(1 / 0.02), "1/0.02 stands in; no feature depends on it")}
 """Weights that a checkpoint may lack: what stands in for them, and why that is right."""
 
@@ -66,13 +67,19 @@ def import_checkpoint(
 
 
 def read_encoder(
-    path: Path, *, image_size: Grid | None = None, quick_gelu: bool | None = None
+    path: Path,
+    *,
+    image_size: Grid | None = None,
+    quick_gelu: bool | None = None,
+    image_mean: Channels = CLIP_MEAN,
+    image_std: Channels = CLIP_STD,
 ) -> tuple[DualEncoder, ImportReport]:
     """The encoder of a weight file in any layout of `foreign.layout`, float32, on the CPU.
 
     image_size: height and width to use it at, its positions resized bilinearly; None for its own.
     quick_gelu: the activation, which weights don't tell; None for that of the system, where it
-    has one. Nothing in the file is run. Raises CheckpointError in one line.
+    has one. image_mean, image_std: of its pixels in 0..1; all but few take CLIP's.
+    Nothing in the file is run. Raises CheckpointError in one line.
     """
     content = read_weight_file(path)
     try:
@@ -80,6 +87,7 @@ def read_encoder(
         architecture, grid = read_architecture(
             layout.clip, image_size=image_size, quick_gelu=_activation(layout, quick_gelu)
         )
+        architecture = replace(architecture, image_mean=image_mean, image_std=image_std)
         encoder, report = _build(path, layout, architecture, grid)
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error

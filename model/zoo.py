@@ -7,7 +7,7 @@ import torch
 
 from model.checkpoint import CARD, load_checkpoint
 from model.checkpoint_import import read_encoder
-from model.config import Architecture
+from model.config import CLIP_MEAN, CLIP_STD, Architecture
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, WeightsUnavailableError
 from model.foreign.architecture import IMAGE_SIZE
@@ -58,7 +58,8 @@ def _load(path_or_name: str) -> DualEncoder:
         if (folder / CARD).exists():
             return load_checkpoint(folder)
     if path_or_name.startswith("file:"):
-        return _load_weight_file(Path(path_or_name.removeprefix("file:")), quick_gelu=True)
+        path = Path(path_or_name.removeprefix("file:"))
+        return read_encoder(path, image_size=IMAGE_SIZE, quick_gelu=True)[0]
     name, colon, tag = path_or_name.partition(":")
     if colon and name in open_clip.list_models():
         return _load_published(name, tag)
@@ -87,9 +88,11 @@ def _load_published(name: str, tag: str) -> DualEncoder:
             f"({type(error).__name__}). Fetch {source} on a machine that can, "
             "copy the file here and set the model to file:PATH"
         ) from error
-    return _load_weight_file(Path(path), bool(config.get("quick_gelu", False)))
-
-
-def _load_weight_file(path: Path, quick_gelu: bool) -> DualEncoder:
-    encoder, _ = read_encoder(path, image_size=IMAGE_SIZE, quick_gelu=quick_gelu)
+    encoder, _ = read_encoder(
+        Path(path),
+        image_size=IMAGE_SIZE,
+        quick_gelu=bool(config.get("quick_gelu", False)),
+        image_mean=config.get("mean", CLIP_MEAN),
+        image_std=config.get("std", CLIP_STD),
+    )
     return encoder

@@ -67,6 +67,7 @@ def test_irra_checkpoint_gives_its_own_features(tmp_path: Path, state: State) ->
     assert (source["file"], source["system"]) == ("best.pth", "irra")
     assert source["sha256"] == report.sha256
     assert re.fullmatch("[0-9a-f]{64}", report.sha256)
+    assert load_encoder(f"file:{tmp_path / 'best.pth'}", "cpu").image_size == (384, 128)
 
 
 def test_dgcmia_checkpoint_of_several_gpus_gives_its_own_features(
@@ -130,6 +131,29 @@ def test_square_grid_is_resized_only_when_asked(tmp_path: Path) -> None:
     positions = resize_positions(square["visual.positional_embedding"], (4, 4), (6, 2))
     tall = {**square, "visual.positional_embedding": positions}
     assert_same_features(tmp_path / "tall", tall)
+
+
+@pytest.mark.parametrize(
+    ("name", "quick_gelu", "mean"),
+    [
+        ("ViT-B-16:openai", True, (0.48145466, 0.4578275, 0.40821073)),
+        ("ViT-B-16:laion2b_s34b_b88k", False, (0.48145466, 0.4578275, 0.40821073)),
+        ("ViT-L-14:laion2b_s32b_b82k", False, (0.5, 0.5, 0.5)),
+    ],
+)
+def test_published_name_tells_what_weights_do_not(
+    tmp_path: Path,
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    quick_gelu: bool,
+    mean: tuple[float, float, float],
+) -> None:
+    save_file(state, tmp_path / "open_clip_model.safetensors")
+    fetched = str(tmp_path / "open_clip_model.safetensors")
+    monkeypatch.setattr(open_clip, "download_pretrained", lambda _config: fetched)
+    architecture = load_encoder(name, "cpu").architecture
+    assert (architecture.quick_gelu, architecture.image_mean) == (quick_gelu, mean)
 
 
 def test_positions_are_resized_bilinearly() -> None:
