@@ -9,14 +9,15 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from app.commands.research.options import PANEL, Device, OnProgress, Root, Threads, counting_bars
 from app.errors import CommandError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from model.data.records import Pictures
     from model.reports.subject import Loaded
     from model.reports.table import Report
