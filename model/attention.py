@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from open_clip.transformer import ResidualAttentionBlock
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from PIL import Image
 from torch import Tensor, nn
 
@@ -102,17 +102,23 @@ def make_twin(encoder: DualEncoder) -> DualEncoder:
     One for each use: it costs milliseconds, and the encoder itself needs no hook. Raises
     ValueError as `explain`.
     """
+    if not can_explain(encoder):
+        raise ValueError("attention: expected CLIP's towers, with plain blocks and a class token")
     shared = {id(tensor): tensor for tensor in (*encoder.parameters(), *encoder.buffers())}
     twin = copy.deepcopy(encoder, shared).eval()
     for tower in (twin.clip.visual, twin.clip):
-        blocks = list(tower.transformer.resblocks)
-        plain = all(type(block) is ResidualAttentionBlock for block in blocks)
-        if not plain or getattr(tower, "pool_type", "tok") != "tok":
-            raise ValueError(
-                "attention: expected CLIP's towers, with plain blocks and a class token"
-            )
-        tower.transformer = KeepingTransformer(blocks)
+        tower.transformer = KeepingTransformer(list(tower.transformer.resblocks))
     return twin
+
+
+def can_explain(encoder: DualEncoder) -> bool:
+    """Whether rollout is defined for its towers: plain blocks, and a class token in pictures."""
+    visual = encoder.clip.visual
+    if not isinstance(visual, VisionTransformer):
+        return False
+    blocks = [*visual.transformer.resblocks, *encoder.clip.transformer.resblocks]
+    plain = all(type(block) is ResidualAttentionBlock for block in blocks)
+    return bool(plain and visual.pool_type == "tok" and visual.attn_pool is None)
 
 
 def _maps_of(tower: nn.Module) -> list[Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.attention import Attention, can_explain, explain
 from model.encoder import DualEncoder
 from model.tokens import count_tokens
 from model.zoo import load_encoder
@@ -50,6 +51,16 @@ class Runtime:
             for start in range(0, len(texts), BATCH)
         ]
         return torch.cat(parts).cpu().numpy()
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether attention can be followed through its towers."""
+        return can_explain(self._encoder)
+
+    def explain(self, pixels_HW3: NDArray[np.uint8], text: str) -> Attention:
+        """Why uint8 RGB (H, W, 3) of `image_size` fits a text. Others may encode meanwhile."""
+        pixels_3HW = torch.tensor(pixels_HW3).permute(2, 0, 1)
+        return explain(self._encoder, pixels_3HW, text)
 
     def is_truncated(self, text: str) -> bool:
         """Whether the text has more tokens than the model reads."""
