@@ -77,6 +77,9 @@ KINDS: dict[str, Kind] = {
     "image_not_searchable": Kind(
         409, "Image not searchable", "Wait until its state is `searchable`."
     ),
+    "attention_unavailable": Kind(
+        501, "No explanation", "Serve a model with CLIP's two towers to be told why."
+    ),
     # Pictures: each is about one file of an upload
     "empty_file": Kind(422, "Empty file", "Send the file again."),
     "file_too_large": Kind(413, "File too large", "Save the picture smaller."),

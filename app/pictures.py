@@ -1,12 +1,16 @@
-"""The bytes of a picture as an answer: whole or small, and not again when the browser has them."""
+"""The bytes of a picture as an answer: whole, small, or what lies over it; not again when the
+browser has them."""
 
 from __future__ import annotations
 
+import hashlib
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from app.explanations import explain_match
+from app.overlay import draw_overlay, overlay_size
 from app.services import Services
 from indexer.decode import make_thumbnail
 from indexer.records import Image
@@ -30,12 +34,30 @@ def content_response(services: Services, image: Image, asked: Headers) -> Respon
 
 def thumbnail_response(services: Services, image: Image, asked: Headers) -> Response:
     """A JPEG of at most 320 pixels a side. Raises ObjectMissing, StorageUnavailable, BadPicture."""
-    headers = _headers(f"{image.sha256}-{image.box or 'whole'}-320")
+    headers = _headers(f"{image.sha256}-{_region(image)}-320")
     if _has_already(asked, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     with services.store.open(image.sha256) as file:
         jpeg = make_thumbnail(file, image.box)
     return Response(jpeg, 200, headers, "image/jpeg")
+
+
+def overlay_response(services: Services, image: Image, text: str, asked: Headers) -> Response:
+    """A PNG to lay over the picture, or over its box. Raises as explain_match."""
+    about = hashlib.sha256(f"{services.query_vectors.model} {text}".encode()).hexdigest()[:16]
+    headers = _headers(f"{image.sha256}-{_region(image)}-{about}")
+    if _has_already(asked, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    explanation = explain_match(services, image, text)
+    region = (image.box.width, image.box.height) if image.box else (image.width_px, image.height_px)
+    width, height = overlay_size(*region)
+    png = draw_overlay(explanation.heat_map(height, width))
+    return Response(png, 200, headers, "image/png")
+
+
+def _region(image: Image) -> str:
+    """What of the picture is shown, without the comma that parts one ETag from the next."""
+    return str(image.box or "whole").replace(",", ".")
 
 
 def _headers(tag: str) -> dict[str, str]:

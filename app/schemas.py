@@ -226,6 +226,39 @@ class ImageList(BaseModel):
     next_after_id: int | None = Field(description="`after_id` of the next page, if there is one.")
 
 
+class WordWeight(BaseModel):
+    """A word of the description and what it did for the score."""
+
+    word: str
+    start: int = Field(description="Its first character in `text`; Unicode code points.")
+    end: int = Field(description="The character behind its last.")
+    weight: float = Field(description="0 to 1; 1 for the word that did most.")
+
+
+class AttentionGrid(BaseModel):
+    """Equal parts of the picture, or of its box, from the top left."""
+
+    rows: int
+    columns: int
+    values: list[list[float]] = Field(
+        description="A list for each row; 0 to 1, 1 for the part that did most."
+    )
+
+
+class ImageAttention(BaseModel):
+    """What of a description and of a picture makes the model find them similar."""
+
+    image_id: int
+    text: str = Field(description="The description, as it was read.")
+    score: float = Field(description="Cosine similarity, as search gives it.")
+    words: list[WordWeight] = Field(description="In order, without punctuation.")
+    truncated: bool = Field(description="Whether words at the end were not read; they weigh 0.")
+    box: BoxList | None = Field(description="What the grid lies over; the whole picture if null.")
+    grid: AttentionGrid
+    overlay_url: str = Field(description="The grid as a PNG to lay over `box` or the picture.")
+    model: str = Field(description="Fingerprint of the model.")
+
+
 class FileMetadata(Request):
     """What is known of one uploaded file. Every field may be left out."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from app.explanations import Explanations
 from app.query_vectors import QueryVectors
 from app.settings import Settings
 from indexer.catalogue import Catalogue
@@ -22,7 +23,8 @@ log = logging.getLogger("passerby")
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes and commands use. worker: None where another process does its work."""
+    """The parts that routes and commands use. worker: None where another process does its work;
+    explanations: None where the model can't give any."""
 
     settings: Settings
     catalogue: Catalogue
@@ -30,6 +32,7 @@ class Services:
     query_vectors: QueryVectors
     live_index: LiveIndex
     worker: Worker | None
+    explanations: Explanations | None
 
 
 @contextmanager

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from app.schemas import BoxList, GalleryCounts, GalleryDetail, GallerySummary, ImageDetail
+from urllib.parse import urlencode
+
+from app.explanations import Explanation
+from app.schemas import (
+    AttentionGrid,
+    BoxList,
+    GalleryCounts,
+    GalleryDetail,
+    GallerySummary,
+    ImageAttention,
+    ImageDetail,
+    WordWeight,
+)
 from indexer.records import Box, Gallery, Image
 
 
@@ -14,6 +26,16 @@ def image_url(image_id: int) -> str:
 def thumbnail_url(image_id: int) -> str:
     """Where a small JPEG of a picture is, cropped to its box."""
     return f"/images/{image_id}/thumbnail"
+
+
+def attention_url(image_id: int, text: str) -> str:
+    """Where it says why a picture fits a description."""
+    return f"/images/{image_id}/attention?{urlencode({'text': text})}"
+
+
+def overlay_url(image_id: int, text: str) -> str:
+    """Where the same is as a picture to lay over the picture."""
+    return f"/images/{image_id}/attention.png?{urlencode({'text': text})}"
 
 
 def box_list(box: Box | None) -> BoxList | None:
@@ -66,4 +88,29 @@ def show_image(image: Image) -> ImageDetail:
         embedded_at=image.embedded_at,
         image_url=image_url(image.id),
         thumbnail_url=thumbnail_url(image.id),
+    )
+
+
+def show_attention(
+    image: Image, text: str, explanation: Explanation, *, model: str, truncated: bool
+) -> ImageAttention:
+    """Why a picture fits a text."""
+    rows, columns = explanation.grid_RC.shape
+    return ImageAttention(
+        image_id=image.id,
+        text=text,
+        score=round(explanation.similarity, 6),
+        words=[
+            WordWeight(word=word.word, start=word.start, end=word.end, weight=round(word.weight, 4))
+            for word in explanation.words
+        ],
+        truncated=truncated,
+        box=box_list(image.box),
+        grid=AttentionGrid(
+            rows=rows,
+            columns=columns,
+            values=[[round(float(value), 4) for value in row] for row in explanation.grid_RC],
+        ),
+        overlay_url=overlay_url(image.id, text),
+        model=model,
     )

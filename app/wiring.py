@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from app.errors import CommandError
+from app.explanations import Explainer, Explanations
 from app.query_vectors import QueryVectors
 from app.services import Services
 from app.settings import Settings
@@ -44,7 +45,10 @@ def build_services(
     worker = None
     if with_worker:
         worker = build_worker(settings, catalogue, store, encoder, on_commit=live_index.nudge)
-    return Services(settings, catalogue, store, query_vectors, live_index, worker)
+    explanations = None
+    if isinstance(encoder, Explainer) and encoder.can_explain:
+        explanations = Explanations(encoder)
+    return Services(settings, catalogue, store, query_vectors, live_index, worker, explanations)
 
 
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:

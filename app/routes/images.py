@@ -15,13 +15,36 @@ from app.deps import (
     require_multipart,
 )
 from app.documentation import UPLOAD_BODY, problems
-from app.pictures import content_response, thumbnail_response
-from app.schemas import MAX_ID, ImageDetail, ImageList, State, UploadResponse
+from app.explanations import explain_match
+from app.pictures import content_response, overlay_response, thumbnail_response
+from app.schemas import (
+    MAX_ID,
+    MAX_TEXT_CHARS,
+    ImageAttention,
+    ImageDetail,
+    ImageList,
+    State,
+    Text,
+    UploadResponse,
+)
 from app.uploads import Upload, read_upload, store_upload
-from app.views import show_image
+from app.views import show_attention, show_image
 from indexer.deletion import delete_image
 
 router = APIRouter(tags=["images"])
+
+Description = Annotated[
+    Text, Query(description=f"What it was looked for by, up to {MAX_TEXT_CHARS} characters.")
+]
+EXPLAINING = problems(
+    "image_not_found",
+    "image_not_searchable",
+    "validation_failed",
+    "undecodable_picture",
+    "attention_unavailable",
+    "picture_missing",
+    "storage_unavailable",
+)
 
 
 async def read_form(request: Request, settings: AppSettings) -> AsyncIterator[Upload]:
@@ -143,3 +166,43 @@ def content(image_id: ImageId, request: Request, services: AppServices) -> Respo
 def thumbnail(image_id: ImageId, request: Request, services: AppServices) -> Response:
     """Upright, and cropped to its box where it has one."""
     return thumbnail_response(services, services.catalogue.image(image_id), request.headers)
+
+
+@router.get(
+    "/images/{image_id}/attention",
+    summary="Why the picture fits a description",
+    responses=EXPLAINING,
+)
+def attention(image_id: ImageId, text: Description, services: AppServices) -> ImageAttention:
+    """What each word, and each part of the picture (or of its box), did for the score: attention
+    in the model, weighted by its gradient. It tells what the model used, not that it is right."""
+    image = services.catalogue.image(image_id)
+    return show_attention(
+        image,
+        text,
+        explain_match(services, image, text),
+        model=services.query_vectors.model,
+        truncated=services.query_vectors.get(text).truncated,
+    )
+
+
+@router.get(
+    "/images/{image_id}/attention.png",
+    summary="Where in the picture the model looked",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The grid as a picture to lay over the image's `box`, or over the whole "
+            "where it has none: in its proportions, at most 512 pixels a side, see-through; bright "
+            "is high.",
+            "content": {"image/png": {}},
+        },
+        304: {"description": "Unchanged (`If-None-Match`)."},
+        **EXPLAINING,
+    },
+)
+def attention_overlay(
+    image_id: ImageId, text: Description, request: Request, services: AppServices
+) -> Response:
+    """What `overlay_url` of `/images/{image_id}/attention` leads to."""
+    return overlay_response(services, services.catalogue.image(image_id), text, request.headers)
