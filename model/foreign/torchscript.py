@@ -6,6 +6,7 @@ seven names, each of which makes an inert value. Whatever else a pickle asks for
 it is looked up. What is trusted is this module, zipfile, and torch's view of a buffer.
 """
 
+import io
 import math
 import pickle
 import zipfile
@@ -46,7 +47,7 @@ class _StorageType(str):
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}/data.pkl"))
+        super().__init__(io.BytesIO(_read_stored(archive, f"{root}/data.pkl")))
         self._archive = archive
         self._root = root
         self._storages: dict[str, Tensor] = {}
@@ -72,7 +73,7 @@ class _Unpickler(pickle.Unpickler):
             case _:
                 raise pickle.UnpicklingError(f"a storage is described by {pid!r}")
         if key not in self._storages:
-            content = bytearray(self._archive.read(f"{self._root}/data/{key}"))
+            content = bytearray(_read_stored(self._archive, f"{self._root}/data/{key}"))
             dtype = DTYPES[kind]
             flat = (
                 torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
@@ -81,6 +82,13 @@ class _Unpickler(pickle.Unpickler):
                 raise pickle.UnpicklingError(f"storage {key}: {len(flat)} elements, not {count}")
             self._storages[key] = flat
         return self._storages[key]
+
+
+def _read_stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    """An entry as it lies in the file, so that no archive is larger in memory than on disk."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise pickle.UnpicklingError(f"{name} is compressed, which torch never does")
+    return archive.read(name)
 
 
 def _view_storage(

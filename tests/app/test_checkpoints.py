@@ -90,6 +90,10 @@ def test_import_prints_every_name_as_json(files: Path) -> None:
             ["import-checkpoint", "best.pth", "--out", "out", "--image-size", "384"],
             "--image-size '384': expected HEIGHTxWIDTH, such as 384x128",
         ),
+        (
+            ["import-checkpoint", "best.pth", "--out", "out", "--activation", "gelu"],
+            "best.pth: irra checkpoints use QuickGELU, got GELU",
+        ),
         (["import-checkpoint", "best.pth", "--out", "."], "is there already and is no checkpoint"),
         (["export", "none", "--format", "torch", "--out", "out"], "expected a checkpoint folder"),
     ],

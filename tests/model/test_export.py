@@ -110,8 +110,13 @@ def test_export_says_what_goes_in_and_out(
                 )
 
 
+@pytest.mark.parametrize(("added", "told"), [(2e-3, r"0\.002"), (float("nan"), "nan")])
 def test_export_that_differs_is_refused_and_leaves_the_old_one(
-    tmp_path: Path, encoder: DualEncoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    encoder: DualEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    added: float,
+    told: str,
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / CARD).write_text("the old one")

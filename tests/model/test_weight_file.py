@@ -117,6 +117,14 @@ def test_archive_of_impossible_tensors_is_refused(
         read_weight_file(path)
 
 
+def test_archive_that_would_swell_in_memory_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**6))
+        archive.writestr("a/constants.pkl", b"")
+    with pytest.raises(CheckpointError, match=r"a/data\.pkl is compressed, which torch never does"):
+        read_weight_file(tmp_path / "a.pt")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
