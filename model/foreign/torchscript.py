@@ -2,8 +2,9 @@
 
 `torch.jit.load` would compile and run what the archive brings along. Here nothing of the archive
 is trusted: its `code/` is never opened, and its `data.pkl` is read by an unpickler that knows
-seven names, each of which makes an inert value. Whatever else a pickle asks for is refused before
-it is looked up. What is trusted is this module, zipfile, and torch's view of a buffer.
+five kinds of names, each of which makes an inert value. Whatever else a pickle asks for is refused
+before it is looked up. What is trusted is this module, zipfile, pickle's own machine, and torch's
+view of a buffer.
 """
 
 import io
@@ -11,8 +12,9 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import torch
@@ -32,8 +34,7 @@ DTYPES = {
 class _Module:
     """Stands for a TorchScript module: its attributes, and nothing that runs."""
 
-    def __init__(self) -> None:
-        self.attributes: dict[str, object] = {}
+    attributes: Mapping[str, object] = MappingProxyType({})
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, dict):
@@ -75,11 +76,13 @@ class _Unpickler(pickle.Unpickler):
         if key not in self._storages:
             content = bytearray(_read_stored(self._archive, f"{self._root}/data/{key}"))
             dtype = DTYPES[kind]
+            if len(content) != count * dtype.itemsize:
+                raise pickle.UnpicklingError(
+                    f"storage {key}: expected {count} of {dtype.itemsize} bytes, got {len(content)}"
+                )
             flat = (
                 torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
             )
-            if len(flat) != count:
-                raise pickle.UnpicklingError(f"storage {key}: {len(flat)} elements, not {count}")
             self._storages[key] = flat
         return self._storages[key]
 

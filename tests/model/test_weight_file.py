@@ -105,7 +105,7 @@ def save_tensor_archive(path: Path, size: tuple[int, ...], count: int, num_bytes
     [
         ((2, 2), 4, "it holds a Tensor, not a module"),
         ((1000, 1000), 4, r"size \(1000, 1000\) in 4 elements"),  # 4 MB out of 16 bytes
-        ((2, 2), 9, "storage 0: 4 elements, not 9"),
+        ((2, 2), 9, "storage 0: expected 9 of 4 bytes, got 16"),
     ],
 )
 def test_archive_of_impossible_tensors_is_refused(
