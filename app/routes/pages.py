@@ -22,6 +22,7 @@ from app.schemas import MAX_NAME_CHARS, MAX_TEXT_CHARS, Problem, SearchResponse
 from app.search import find_people
 from app.search_form import SearchForm
 from app.services import Services
+from app.views import attention_url
 from indexer.catalogue import SLUG
 from indexer.errors import GalleryNotFound, IndexerError
 from indexer.records import Gallery
@@ -115,8 +116,12 @@ def show_picture(request: Request, services: AppServices, image_id: ImageId) -> 
     picture = services.catalogue.image(image_id)
     search = SearchForm.parse(request.query_params.get("from", ""))
     own = SearchForm(gallery=picture.gallery)
+    why = search is not None and search.text and not search.problems
+    can_tell = services.explanations is not None and picture.state == "searchable"
     context = {
         "picture": picture,
+        "why_text": search.text if search else "",
+        "why_url": attention_url(picture.id, search.text) if search and why and can_tell else None,
         "came_from": search is not None,
         "back_href": (search or own).url,
         "like_href": own.more_like(picture.id),

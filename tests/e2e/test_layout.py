@@ -61,7 +61,7 @@ def test_text_contrast_is_at_least_aa(server: Server, open_page: NewPage, scheme
     inks = ("ink", "quiet", "accent", "wrong", "good")
     grounds = ("ground", "surface", "accent-wash")
     pairs = [*product(inks, grounds), ("accent-ink", "accent"), ("surface", "wrong")]
-    pairs += [("quiet", "sunken"), ("wrong", "wrong-wash"), ("ink", "wrong-wash")]
+    pairs += [("quiet", "sunken"), ("wrong", "wrong-wash"), ("ink", "wrong-wash"), ("ink", "heat")]
     for ink, ground in pairs:
         assert contrast(page, ink, ground) >= 4.5, (ink, ground)
     assert contrast(page, "edge", "surface") >= 3  # outlines of fields
