@@ -114,9 +114,7 @@ class SearchRequest(Request):
     )
 
     gallery: str = Field(min_length=1, max_length=100, description="Name of the gallery.")
-    text: Text | None = Field(
-        None, description=f"A description, up to {MAX_TEXT_CHARS} characters."
-    )
+    text: Text | None = Field(None, description=f"Up to {MAX_TEXT_CHARS} characters.")
     image_id: int | None = Field(
         None, ge=1, le=MAX_ID, description="More like this picture; the picture itself is left out."
     )
@@ -240,9 +238,7 @@ class AttentionGrid(BaseModel):
 
     rows: int
     columns: int
-    values: list[list[float]] = Field(
-        description="A list for each row; 0 to 1, 1 for the part that did most."
-    )
+    values: list[list[float]] = Field(description="A list for each row; 0 to 1, 1 for the most.")
 
 
 class ImageAttention(BaseModel):
