@@ -43,7 +43,8 @@ def train(job: Job) -> dict[str, dict[str, float]]:
     from model.config import Architecture
     from model.data.synthetic_set import load_synthetic
     from model.recipe import load_recipe
-    from model.trainer import BEST, STATE, fit
+    from model.run_folder import BEST, STATE
+    from model.trainer import fit
 
     torch.set_num_threads(1)
     recipe = load_recipe(job.recipe, [*job.overrides, f"seed={job.seed}"])

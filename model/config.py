@@ -57,6 +57,8 @@ class Architecture:
 class ObjectiveConfig:
     """Which losses are summed, and how relations are mined (Eq. 22 and its ablations)."""
 
+    contrastive: bool = True
+    """InfoNCE over the batch (Eq. 1-2)."""
     local_relations: bool = True
     """Relations within the batch (Eq. 3-10)."""
     global_relations: bool = True
@@ -88,6 +90,21 @@ class ObjectiveConfig:
     """Share of a new feature when the bank is updated."""
     mask_ratio: float = 0.5
     """Probability that a caption's token is masked in an asymmetric pair."""
+    identity_matching: bool = False
+    """Similarity distribution matching on true identities: supervised, IRRA's."""
+    identity_classification: bool = False
+    """Naming the identity from each modality: supervised, IRRA's."""
+    masked_language: bool = False
+    """Naming hidden words of the caption with the picture's help: IRRA's."""
+    masked_language_ratio: float = 0.15
+    """Share of words hidden for it."""
+    masked_language_layers: int = 4
+    """Depth of the transformer over words and picture."""
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a loss is told who is in which picture."""
+        return self.identity_matching or self.identity_classification
 
     def __post_init__(self) -> None:
         require(self.temperature > 0, "objective.temperature", "> 0", self.temperature)
@@ -101,7 +118,12 @@ class ObjectiveConfig:
             ">= 2 (epoch 1 fills the bank)",
             self.relations_from_epoch,
         )
-        for name in ("soft_weight", "bank_momentum", "mask_ratio"):
+        losses = ("contrastive", "local_relations", "global_relations", "consistency",
+                  "identity_matching", "identity_classification", "masked_language")  # fmt: skip
+        require(
+            any(getattr(self, name) for name in losses), "objective", "at least one loss", "none"
+        )
+        for name in ("soft_weight", "bank_momentum", "mask_ratio", "masked_language_ratio"):
             value = getattr(self, name)
             require(0 < value <= 1, f"objective.{name}", "within (0, 1]", value)
         for name, known in (("modality", Modality), ("anchor", Anchor)):
@@ -136,6 +158,8 @@ class OptimConfig:
     """The warm-up starts at this share of lr."""
     clip_norm: float | None = None
     """Largest gradient norm; none is clipped where unset."""
+    head_lr_factor: float = 5.0
+    """Heads outside the encoder, random at the start, learn this much faster."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -179,9 +203,13 @@ class Recipe:
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
     """The people of the `synthetic` dataset."""
     batch_size: int = 64
-    """Pairs a step."""
+    """Pairs a step, over all processes."""
     epochs: int = 40
     """Passes over the training pairs."""
+    augment: bool = False
+    """Whether the clean pictures are flipped, shifted and partly erased too."""
+    max_bad_pictures: int = 100
+    """Training goes on without pictures that can't be read, up to this many."""
     precision: str = "32-true"
     """Lightning Fabric's precision; bf16-mixed where the device is good at it."""
     seed: int = 0

@@ -1,6 +1,7 @@
 """The dual encoder: pictures and texts into one space.
 
-Shapes: B batch, L tokens, D embedding, H and W the picture's height and width.
+Shapes: B batch, L tokens, P patches and class token, W width of a tower, D embedding; of pictures,
+H and W are height and width.
 """
 
 import hashlib
@@ -76,15 +77,41 @@ class DualEncoder(nn.Module):
         image_BD: Tensor = self.clip.visual(self.normalise(pixels_B3HW))
         return image_BD
 
+    def image_tokens(self, pixels_B3HW: Tensor) -> Tensor:
+        """As `image_features`, but of every patch: (B, P, D), the picture's own feature first."""
+        visual = self.clip.visual
+        found = visual.forward_intermediates(
+            self.normalise(pixels_B3HW),
+            indices=1,
+            normalize_intermediates=True,
+            intermediates_only=True,
+            output_fmt="NLC",
+            output_extra_tokens=True,
+        )
+        hidden_BPW = torch.cat(
+            [found["image_intermediates_prefix"][0], found["image_intermediates"][0]], dim=1
+        )
+        tokens_BPD: Tensor = hidden_BPW @ visual.proj
+        return tokens_BPD
+
     def text_features(self, tokens_BL: Tensor) -> Tensor:
         """(B, L) long, L <= context_length, padded with 0 -> (B, D) raw features."""
+        rows_B = torch.arange(len(tokens_BL), device=tokens_BL.device)
+        hidden_BW = self._read_text(tokens_BL)[rows_B, tokens_BL.argmax(dim=1)]
+        text_BD: Tensor = hidden_BW @ self.clip.text_projection
+        return text_BD
+
+    def text_tokens(self, tokens_BL: Tensor) -> Tensor:
+        """As `text_features`, but of every token: (B, L, D)."""
+        tokens_BLD: Tensor = self._read_text(tokens_BL) @ self.clip.text_projection
+        return tokens_BLD
+
+    def _read_text(self, tokens_BL: Tensor) -> Tensor:
         clip, length = self.clip, tokens_BL.shape[1]
         hidden_BLW = clip.token_embedding(tokens_BL) + clip.positional_embedding[:length]
         hidden_BLW = clip.transformer(hidden_BLW, attn_mask=clip.attn_mask[:length, :length])
-        hidden_BLW = clip.ln_final(hidden_BLW)
-        rows_B = torch.arange(len(tokens_BL), device=tokens_BL.device)
-        text_BD: Tensor = hidden_BLW[rows_B, tokens_BL.argmax(dim=1)] @ clip.text_projection
-        return text_BD
+        read_BLW: Tensor = clip.ln_final(hidden_BLW)
+        return read_BLW
 
     def forward(self, pixels_B3HW: Tensor, tokens_BL: Tensor) -> tuple[Tensor, Tensor]:
         """A batch of pairs -> raw image and text features, (B, D) each."""

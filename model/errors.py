@@ -15,6 +15,10 @@ class WeightsUnavailableError(CheckpointError):
     """Published weights are neither in the cache nor to be had from here."""
 
 
+class TrainingStopped(ModelError):
+    """Training was asked to stop, and has saved where it is."""
+
+
 class DatasetError(ModelError):
     """A dataset is missing, incomplete or malformed."""
 

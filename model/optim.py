@@ -1,6 +1,8 @@
 """The optimiser and its learning rate over time."""
 
 import math
+from collections import defaultdict
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -8,23 +10,38 @@ from torch import nn
 from model.config import OptimConfig
 
 
-def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """Adam (or AdamW) over two groups: biases learn faster and do not decay."""
-    parameters = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    groups = [
-        {
-            "params": [p for name, p in parameters if not name.endswith("bias")],
-            "lr": config.lr,
-            "weight_decay": config.weight_decay,
-        },
-        {
-            "params": [p for name, p in parameters if name.endswith("bias")],
-            "lr": config.lr * config.bias_lr_factor,
-            "weight_decay": 0.0,
-        },
-    ]
+def build_optimizer(
+    module: nn.Module, config: OptimConfig, heads: Iterable[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """Adam (or AdamW): biases learn faster and do not decay, `heads` learn faster still.
+
+    heads: those of the module's parameters that start at random beside a trained encoder.
+    """
+    in_heads = {id(parameter) for parameter in heads}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            groups[id(parameter) in in_heads, name.endswith("bias")].append(parameter)
     kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
-    return kind(groups, betas=config.betas, eps=config.eps, fused=True)
+    return kind(
+        [
+            {
+                "params": groups[of_head, is_bias],
+                "lr": config.lr * _rate_factor(of_head, is_bias, config),
+                "weight_decay": 0.0 if is_bias else config.weight_decay,
+            }
+            for of_head, is_bias in sorted(groups)
+        ],
+        betas=config.betas,
+        eps=config.eps,
+        fused=True,
+    )
+
+
+def _rate_factor(of_head: bool, is_bias: bool, config: OptimConfig) -> float:
+    if of_head:
+        return config.head_lr_factor
+    return config.bias_lr_factor if is_bias else 1.0
 
 
 def learning_rate_factor(progress: float, epochs: int, config: OptimConfig) -> float:

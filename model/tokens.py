@@ -64,3 +64,21 @@ def mask_tokens(tokens_BL: Tensor, ratio: float, generator: torch.Generator) -> 
     lowest_B1 = draw_BL.amin(dim=1, keepdim=True)
     masked_BL = is_word_BL & ((draw_BL < ratio) | (draw_BL == lowest_B1))
     return tokens_BL.masked_fill(masked_BL, MASK_TOKEN)
+
+
+def hide_words(
+    tokens_BL: Tensor, ratio: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Hide some words for a model to name: (tokens with them hidden, what was hidden), (B, L) each.
+
+    tokens_BL: long. Each word token is chosen with probability `ratio`, at least one a row; of the
+    chosen, 80 % become the mask token, 10 % any other word and 10 % stay. The second tensor holds
+    the chosen tokens and padding elsewhere. A row without a word token stays as it is.
+    """
+    chosen_BL = mask_tokens(tokens_BL, ratio, generator) != tokens_BL
+    fate_BL = torch.rand(tokens_BL.shape, generator=generator)
+    other_BL = torch.randint(1, MASK_TOKEN, tokens_BL.shape, generator=generator)
+    hidden_BL = tokens_BL.masked_fill(chosen_BL & (fate_BL < 0.8), MASK_TOKEN)
+    swapped_BL = chosen_BL & (fate_BL >= 0.8) & (fate_BL < 0.9)
+    hidden_BL = torch.where(swapped_BL, other_BL, hidden_BL)
+    return hidden_BL, tokens_BL.masked_fill(~chosen_BL, PAD_TOKEN)

@@ -3,41 +3,44 @@
 import copy
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
-from lightning_fabric import Fabric
 
 from model.checkpoint import load_checkpoint, read_card, save_checkpoint
 from model.config import Architecture, Recipe, to_plain
-from model.data.loader import PairLoader
-from model.data.records import Dataset
+from model.data.loader import PairLoader, Share
+from model.data.records import Dataset, Split
 from model.encoder import DualEncoder
+from model.errors import TrainingStopped
 from model.evaluate import evaluate_retrieval
+from model.heads import Learner
 from model.memory_bank import MemoryBank
-from model.objective import Objective
+from model.objective import Batch, Objective
 from model.optim import build_optimizer, learning_rate_factor, set_learning_rate
+from model.processes import gather_rows, launch_fabric
 from model.relations import measure_relations
+from model.run_folder import TENSORBOARD, RunFolder
+from model.run_log import RunLog
 from model.tokens import used_tokens
-from model.zoo import load_encoder, resolve_device
+from model.watch import Step, Watch
+from model.zoo import load_encoder
 
-STATE = "state.pt"
-METRICS = "metrics.jsonl"
-BEST = "best"
+HALF_MASKED = 0.5
 
 
 @dataclass(frozen=True)
-class Step:
-    """Where training is, for whoever watches."""
+class Progress:
+    """Whole epochs done, and of the one that was begun its steps, sums of losses and seconds."""
 
-    epoch: int
-    step: int
-    num_steps: int
-    losses: dict[str, float]
-    pairs_per_s: float
+    epochs: int = 0
+    steps: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    best_r1: float = -1.0
 
 
 def fit(
@@ -46,83 +49,110 @@ def fit(
     out: Path,
     *,
     device: str = "auto",
+    workers: int = 0,
     resume: bool = False,
-    on_step: Callable[[Step], None] = lambda step: None,
-    on_epoch: Callable[[dict[str, object]], None] = lambda row: None,
+    watch: Watch | None = None,
 ) -> Path:
     """Train by a recipe and return the folder of the best checkpoint, `out`/best.
 
     Each epoch appends a row to metrics.jsonl and replaces state.pt, from which `resume` goes on
-    with the same losses as if nothing had happened. Raises ValueError where `out` holds a run and
-    resume is not asked for, or the other way round.
+    with the same losses as if nothing had happened. workers: processes that load pictures.
+    Under `torchrun` each process calls it; the first writes. Raises ValueError where `out` holds a
+    run and resume is not asked for, or the other way round; TrainingStopped where the watch asked;
+    DatasetError where too many pictures can't be read.
     """
-    _check_out(out, resume)
-    run = Run(recipe, dataset, out, device)
+    RunFolder(out).check(resume)
+    run = Run(recipe, dataset, out, device, workers, watch or Watch())
     if resume:
         run.load_state()
-    for epoch in range(run.epochs_done + 1, recipe.epochs + 1):
-        row = run.train_epoch(epoch, on_step)
-        row |= run.assess(epoch)
-        run.keep(epoch, row)
-        on_epoch(row)
-    run.judge_best()
-    return out / BEST
-
-
-def _check_out(out: Path, resume: bool) -> None:
-    has_state = (out / STATE).exists()
-    if has_state and not resume:
-        raise ValueError(f"{out}: holds a run already; resume it or name another folder")
-    if resume and not has_state:
-        raise ValueError(f"{out}: nothing to resume, expected {STATE}")
+    run.open_log()
+    try:
+        for epoch in range(run.progress.epochs + 1, recipe.epochs + 1):
+            run.keep(epoch, run.train_epoch(epoch))
+        run.judge_best()
+    finally:
+        run.log.close()
+    return run.folder.best
 
 
 class Run:
     """One training run's moving parts."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, out: Path, device: str) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        out: Path,
+        device: str,
+        workers: int,
+        watch: Watch,
+    ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.dataset, self.out = recipe, dataset, out
-        where = resolve_device(device)
-        self.fabric = Fabric(
-            accelerator=where.type,
-            devices=1 if where.index is None else [where.index],
-            precision=recipe.precision,  # type: ignore[arg-type]
-        )
+        self.recipe, self.dataset, self.watch = recipe, dataset, watch
+        self.folder = RunFolder(out)
+        self.fabric = launch_fabric(device, recipe.precision)
         self.encoder = _start_encoder(recipe)
-        optimizer = build_optimizer(self.encoder, recipe.optim)
-        self.wrapped, self.optimizer = self.fabric.setup(self.encoder, optimizer)
+        self.loader = PairLoader(
+            dataset.train,
+            recipe,
+            self.encoder,
+            share=Share(self.fabric.global_rank, self.fabric.world_size),
+            workers=workers,
+            on_bad=lambda reason: watch.on_note(f"left out: {reason}"),
+        )
+        self.learner = Learner(self.encoder, recipe.objective, self.loader.num_identities)
+        optimizer = build_optimizer(self.learner, recipe.optim, self.learner.head_parameters())
+        self.wrapped, self.optimizer = self.fabric.setup(self.learner, optimizer)
         self.bank = (
             MemoryBank(len(dataset.train.captions), self.encoder.dim, self.fabric.device)
             if recipe.objective.global_relations
             else None
         )
-        self.objective = Objective(recipe.objective, self.bank)
-        self.loader = PairLoader(dataset.train, recipe, self.encoder)
-        self.epochs_done = 0
-        self.best_r1 = -1.0
+        gather = partial(gather_rows, self.fabric)
+        self.objective = Objective(recipe.objective, self.bank, gather)
+        self.progress = Progress()
+        self.random_state: torch.Tensor | None = None
+        self.selection = _selection_split(recipe, dataset, watch)
+        self.log = RunLog()
 
-    def train_epoch(self, epoch: int, on_step: Callable[[Step], None]) -> dict[str, object]:
-        """One pass over the pairs. Returns the mean of each loss, rates and times."""
+    def open_log(self) -> None:
+        """Keep curves for TensorBoard, in the first process."""
+        if self.fabric.is_global_zero:
+            done = self.progress.epochs * len(self.loader) + self.progress.steps
+            if not self.log.open(self.folder.path / TENSORBOARD, done + 1):
+                self.watch.on_note(
+                    "no curves: TensorBoard is not installed (pip install passerby[train])"
+                )
+
+    def train_epoch(self, epoch: int) -> dict[str, object]:
+        """One pass over the pairs, or the rest of it. Returns the mean of each loss, and rates."""
         self.wrapped.train()
-        sums: dict[str, float] = defaultdict(float)
-        started = time.perf_counter()
-        for number, batch in enumerate(self.loader.batches(epoch, self.fabric.device), start=1):
+        begun, started = self.progress, time.perf_counter()
+        sums = dict(begun.sums)
+        batches = self.loader.batches(epoch, self.fabric.device, begun.steps, self.random_state)
+        for number, batch in enumerate(batches, start=begun.steps + 1):
             self._set_rate(epoch - 1 + (number - 1) / len(self.loader))
-            losses = self._step(batch, epoch)
+            losses, stop_asked = self._step(batch, epoch)
             for name, value in losses.items():
-                sums[name] += value
-            rate = number * self.recipe.batch_size / (time.perf_counter() - started)
-            on_step(Step(epoch, number, len(self.loader), losses, rate))
+                sums[name] = sums.get(name, 0.0) + value
+            seconds = begun.seconds + time.perf_counter() - started
+            self._tell(epoch, number, losses, number * self.recipe.batch_size / seconds)
+            if stop_asked and number < len(self.loader):
+                self.progress = replace(begun, steps=number, sums=sums, seconds=seconds)
+                self.random_state = self.loader.random_state()
+                self._stop(epoch)
+        seconds = begun.seconds + time.perf_counter() - started
         return {
             "epoch": epoch,
             "losses": {name: total / len(self.loader) for name, total in sums.items()},
-            "pairs_per_s": rate,
-            "seconds": time.perf_counter() - started,
+            "pairs_per_s": len(self.loader) * self.recipe.batch_size / seconds,
+            "seconds": seconds,
+            "bad_pictures": len(self.loader.bad),
         }
 
-    def _step(self, batch: object, epoch: int) -> dict[str, float]:
-        losses = self.objective(self.wrapped, batch, epoch)  # type: ignore[arg-type]
+    def _step(self, batch: Batch, epoch: int) -> tuple[dict[str, float], bool]:
+        """The losses, and whether any process was asked to stop."""
+        losses = self.objective(self.wrapped, batch, epoch)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad()
         self.fabric.backward(total)
@@ -131,18 +161,32 @@ class Run:
                 self.wrapped, self.optimizer, max_norm=self.recipe.optim.clip_norm
             )
         self.optimizer.step()
-        values = torch.stack([loss.detach() for loss in losses.values()]).tolist()
-        return dict(zip(losses, values, strict=True))
+        stop_asked = torch.tensor(float(self.watch.stop_asked()), device=total.device)
+        values = torch.stack([*(loss.detach() for loss in losses.values()), stop_asked])
+        *means, stopping = cast("torch.Tensor", self.fabric.all_reduce(values)).tolist()
+        return dict(zip(losses, means, strict=True)), stopping > 0
 
     def _set_rate(self, progress: float) -> None:
         factor = learning_rate_factor(progress, self.recipe.epochs, self.recipe.optim)
         set_learning_rate(self.optimizer, factor)
 
+    def _tell(self, epoch: int, number: int, losses: dict[str, float], rate: float) -> None:
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.log.add_step((epoch - 1) * len(self.loader) + number, losses, rate, lr)
+        if self.fabric.is_global_zero:
+            self.watch.on_step(Step(epoch, number, len(self.loader), losses, rate))
+
+    def _stop(self, epoch: int) -> None:
+        self._save_state()
+        raise TrainingStopped(
+            f"{self.folder.path}: stopped in epoch {epoch} after {self.progress.steps} of "
+            f"{len(self.loader)} steps; resume it to go on"
+        )
+
     def assess(self, epoch: int) -> dict[str, object]:
         """Retrieval on the selection split, and the share of relations that are right."""
-        split = self.dataset.val if self.recipe.select_on == "val" else self.dataset.test
         row: dict[str, object] = {
-            self.recipe.select_on: asdict(evaluate_retrieval(self.encoder, split))
+            self.recipe.select_on: asdict(evaluate_retrieval(self.encoder, self.selection))
         }
         if self.bank is not None:
             train = self.dataset.train
@@ -159,18 +203,21 @@ class Run:
         return row
 
     def keep(self, epoch: int, row: dict[str, object]) -> None:
-        """Write the row, the best checkpoint if this is it, and last the state to resume from."""
-        r1 = row[self.recipe.select_on]["r1"]  # type: ignore[index]
-        if r1 > self.best_r1:
-            self.best_r1 = r1
-            self._save_best(row)
-        self.epochs_done = epoch
-        self.out.mkdir(parents=True, exist_ok=True)
-        with (self.out / METRICS).open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        partial = self.out / (STATE + ".new")
-        torch.save(self._state(), partial)
-        partial.replace(self.out / STATE)
+        """Judge the epoch; write its row, the best checkpoint if this is it, and last the state."""
+        best_r1 = self.progress.best_r1
+        first = self.fabric.is_global_zero
+        if first:
+            row |= self.assess(epoch)
+            r1 = row[self.recipe.select_on]["r1"]  # type: ignore[index]
+            if r1 > best_r1:
+                best_r1 = r1
+                self._save_best(row)
+            self.folder.append_row(row)
+            self.log.add_epoch(epoch * len(self.loader), row)
+        self.progress, self.random_state = Progress(epochs=epoch, best_r1=best_r1), None
+        self._save_state()
+        if first:
+            self.watch.on_epoch(row)
 
     def _save_best(self, row: dict[str, object]) -> None:
         encoder = self.encoder
@@ -180,48 +227,73 @@ class Run:
         self._write_best(encoder, row)
 
     def judge_best(self) -> None:
-        """Add to the best checkpoint's card how it does on the test split."""
-        encoder = load_checkpoint(self.out / BEST)
-        card = read_card(self.out / BEST)
-        test = {
-            name: asdict(evaluate_retrieval(encoder, self.dataset.test, mask_ratio=ratio))
-            for name, ratio in (("test", 0.0), ("test_half_masked", 0.5))
-        }
-        self._write_best(encoder, {**card["metrics"], **test})  # type: ignore[dict-item]
+        """Add to the best checkpoint's card how it does on the test split, where there is one."""
+        if self.fabric.is_global_zero and len(self.dataset.test.captions):
+            encoder = load_checkpoint(self.folder.best)
+            card = read_card(self.folder.best)
+            test = {
+                name: asdict(evaluate_retrieval(encoder, self.dataset.test, mask_ratio=ratio))
+                for name, ratio in (("test", 0.0), ("test_half_masked", HALF_MASKED))
+            }
+            self._write_best(encoder, {**card["metrics"], **test})  # type: ignore[dict-item]
+        self.fabric.barrier()
 
     def _write_best(self, encoder: DualEncoder, metrics: dict[str, object]) -> None:
         save_checkpoint(
             encoder,
-            self.out / BEST,
-            recipe=to_plain(self.recipe),
+            self.folder.best,
+            recipe=to_plain(self.recipe) | {"dataset": self.dataset.name},
             metrics=metrics,
             dtype=getattr(torch, self.recipe.stored_dtype),
         )
 
-    def _state(self) -> dict[str, object]:
-        return {
-            "encoder": self.encoder.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "bank": self.bank.state_dict() if self.bank is not None else None,
-            "epochs_done": self.epochs_done,
-            "best_r1": self.best_r1,
-            "recipe": json.dumps(to_plain(self.recipe), sort_keys=True),
-        }
+    def _save_state(self) -> None:
+        if self.fabric.is_global_zero:
+            self.folder.save_state(
+                {
+                    "learner": self.learner.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "bank": self.bank.state_dict() if self.bank is not None else None,
+                    "progress": asdict(self.progress),
+                    "random_state": self.random_state,
+                    "recipe": json.dumps(to_plain(self.recipe), sort_keys=True),
+                }
+            )
+        self.fabric.barrier()
 
     def load_state(self) -> None:
-        """Go back to the end of the last whole epoch. Raises ValueError for another recipe's."""
-        state = torch.load(self.out / STATE, map_location=self.fabric.device, weights_only=True)
-        if state["recipe"] != json.dumps(to_plain(self.recipe), sort_keys=True):
-            raise ValueError(f"{self.out / STATE}: was made by other settings than these")
-        self.encoder.load_state_dict(state["encoder"])
+        """Go back to where the run was saved last. Raises ValueError for another recipe's."""
+        state = self.folder.load_state(self.fabric.device)
+        if state.get("recipe") != json.dumps(to_plain(self.recipe), sort_keys=True):
+            raise ValueError(f"{self.folder.path}: was made by other settings than these")
+        self.learner.load_state_dict(state["learner"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.bank is not None:
             self.bank.load_state_dict(state["bank"])
-        self.epochs_done = state["epochs_done"]
-        self.best_r1 = state["best_r1"]
+        self.progress = Progress(**state["progress"])
+        random_state = state["random_state"]
+        self.random_state = random_state.cpu() if isinstance(random_state, torch.Tensor) else None
+        if self.fabric.is_global_zero:
+            self.folder.drop_rows_after(self.progress.epochs)
 
 
 def _start_encoder(recipe: Recipe) -> DualEncoder:
     if isinstance(recipe.init, Architecture):
         return DualEncoder(recipe.init)
     return load_encoder(recipe.init, "cpu")
+
+
+def _selection_split(recipe: Recipe, dataset: Dataset, watch: Watch) -> Split:
+    """The split by which the best epoch is chosen. Raises ValueError where it is empty."""
+    split = dataset.val if recipe.select_on == "val" else dataset.test
+    if not split.captions:
+        raise ValueError(
+            f"{dataset.name}: its {recipe.select_on} split is empty, expected pairs to choose the "
+            "best epoch by (select_on)"
+        )
+    if recipe.select_on == "test":
+        watch.on_note(
+            "the best epoch is chosen on the test split, as the papers do: its figures there are "
+            "better than on people nobody has looked at"
+        )
+    return split

@@ -25,11 +25,11 @@ console = Console()
 
 
 class Rate(ProgressColumn):
-    """Things a second."""
+    """Things a second: the task's field `rate` where it has one, else as the bar moves."""
 
     def render(self, task: Task) -> Text:
         """`123/s`, or nothing yet."""
-        speed = task.finished_speed or task.speed
+        speed = task.fields.get("rate") or task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
 
 

@@ -24,7 +24,7 @@ FEW = [
 def run(*words: str) -> str:
     result = CliRunner().invoke(app, [*words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def test_train_then_evaluate(tmp_path: Path) -> None:

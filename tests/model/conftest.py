@@ -50,6 +50,11 @@ def make_split(name: str, seed: int, repeats: int = 2) -> Split:
     )
 
 
+def make_dataset() -> Dataset:
+    """Train, val and test of the same 16 people, each in other pictures."""
+    return Dataset("coloured", *(make_split(n, s) for s, n in enumerate(("train", "val", "test"))))
+
+
 @pytest.fixture
 def coloured() -> Dataset:
-    return Dataset("coloured", *(make_split(n, s) for s, n in enumerate(("train", "val", "test"))))
+    return make_dataset()

@@ -14,13 +14,18 @@ from model.config import ObjectiveConfig, OptimConfig, Recipe
 from model.data.loader import PairLoader
 from model.data.records import Dataset
 from model.encoder import DualEncoder
+from model.errors import TrainingStopped
 from model.evaluate import evaluate_retrieval
+from model.heads import Learner
 from model.memory_bank import MemoryBank
 from model.objective import Objective
 from model.optim import build_optimizer, learning_rate_factor
+from model.recipe import load_recipe
 from model.relations import measure_relations
+from model.run_folder import METRICS
 from model.tokens import MASK_TOKEN, tokenize
-from model.trainer import METRICS, fit
+from model.trainer import fit
+from model.watch import Watch
 from tests.model.conftest import TINY
 
 RECIPE = Recipe(
@@ -86,14 +91,10 @@ def test_stopped_run_resumes_to_the_same_losses(tmp_path: Path, coloured: Datase
             raise Stopped
 
     with pytest.raises(Stopped):
-        fit(RECIPE, coloured, tmp_path / "cut", device="cpu", on_step=stop_in_third_epoch)
+        watch = Watch(on_step=stop_in_third_epoch)
+        fit(RECIPE, coloured, tmp_path / "cut", device="cpu", watch=watch)
     fit(RECIPE, coloured, tmp_path / "cut", device="cpu", resume=True)
-    timing = {"pairs_per_s", "seconds"}
-    whole, cut = (
-        [{k: v for k, v in row.items() if k not in timing} for row in read_rows(tmp_path / name)]
-        for name in ("whole", "cut")
-    )
-    assert whole == cut
+    assert comparable(tmp_path / "whole") == comparable(tmp_path / "cut")
 
 
 def test_run_is_neither_overwritten_nor_resumed_by_mistake(
@@ -128,7 +129,8 @@ def test_switches_give_the_papers_ablations(
     loader = PairLoader(coloured.train, recipe, tiny_encoder)
     batch = next(loader.batches(1, torch.device("cpu")))
     assert (batch.poor_tokens_BL is not None) == config.consistency
-    losses = Objective(config, bank)(tiny_encoder, batch, epoch=2)
+    learner = Learner(tiny_encoder, config, loader.num_identities)
+    losses = Objective(config, bank)(learner, batch, epoch=2)
     assert set(losses) == expected
     assert all(loss.isfinite() for loss in losses.values())
 
@@ -175,8 +177,79 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
 
 
 def test_biases_learn_faster_and_do_not_decay(tiny_encoder: DualEncoder) -> None:
-    weights, biases = build_optimizer(tiny_encoder, OptimConfig()).param_groups
+    learner = Learner(tiny_encoder, ObjectiveConfig(), 1)
+    weights, biases = build_optimizer(learner, OptimConfig()).param_groups
     assert biases["lr"] == 2 * weights["lr"]
     assert (weights["weight_decay"], biases["weight_decay"]) == (4e-5, 0)
-    assert len(weights["params"]) + len(biases["params"]) == len([*tiny_encoder.parameters()])
+    scale = [tiny_encoder.clip.logit_scale]
+    assert len([*weights["params"], *biases["params"], *scale]) == len([*learner.parameters()])
     assert all(parameter.ndim == 1 for parameter in biases["params"])
+
+
+def test_stop_saves_the_step_and_resume_gives_the_same_losses(
+    tmp_path: Path, coloured: Dataset
+) -> None:
+    fit(RECIPE, coloured, tmp_path / "whole", device="cpu")
+    at: list[tuple[int, int]] = []
+    for stop_at in ((1, 1), (1, 3), (3, 2)):
+        watch = Watch(
+            on_step=lambda step: at.append((step.epoch, step.step)),
+            stop_asked=lambda stop_at=stop_at: next_step(at) == stop_at,
+        )
+        with pytest.raises(TrainingStopped, match=rf"epoch {stop_at[0]} after {stop_at[1]} of 4"):
+            resume = bool(at)
+            fit(RECIPE, coloured, tmp_path / "cut", device="cpu", resume=resume, watch=watch)
+    fit(RECIPE, coloured, tmp_path / "cut", device="cpu", resume=True)
+    assert at == [(1, 1), (1, 2), (1, 3), (1, 4), *((2, n) for n in range(1, 5)), (3, 1), (3, 2)]
+    assert comparable(tmp_path / "whole") == comparable(tmp_path / "cut")
+
+
+def next_step(done: list[tuple[int, int]]) -> tuple[int, int]:
+    """The step of four an epoch that comes after those told of."""
+    epoch, step = done[-1] if done else (1, 0)
+    return (epoch, step + 1) if step < 4 else (epoch + 1, 1)
+
+
+def comparable(out: Path) -> list[dict]:
+    timing = {"pairs_per_s", "seconds"}
+    return [{k: v for k, v in row.items() if k not in timing} for row in read_rows(out)]
+
+
+def test_row_without_its_state_is_not_repeated_on_resume(tmp_path: Path, coloured: Dataset) -> None:
+    fit(RECIPE, coloured, tmp_path / "whole", device="cpu")
+    out = tmp_path / "cut"
+    fit_until(out, coloured, epochs=2)
+    with (out / METRICS).open("a") as file:  # killed after the third row, before its state
+        file.write(json.dumps({"epoch": 3, "losses": {}}) + '\n{"epoch": 4, "los')
+    fit(RECIPE, coloured, out, device="cpu", resume=True)
+    assert comparable(out) == comparable(tmp_path / "whole")
+
+
+def fit_until(out: Path, dataset: Dataset, epochs: int) -> None:
+    def stop_asked() -> bool:
+        return (out / METRICS).exists() and len(read_rows(out)) >= epochs
+
+    with pytest.raises(TrainingStopped):
+        fit(RECIPE, dataset, out, device="cpu", watch=Watch(stop_asked=stop_asked))
+
+
+def test_supervised_recipe_learns_from_identities_and_words(
+    tmp_path: Path, coloured: Dataset
+) -> None:
+    irra = load_recipe("irra").objective
+    recipe = replace(
+        RECIPE, objective=replace(irra, temperature=0.05), epochs=12, augment=True, batch_size=16
+    )
+    best = fit(recipe, coloured, tmp_path / "run", device="cpu")
+    rows = read_rows(tmp_path / "run")
+    names = {"identity_matching", "identity_classification", "masked_language"}
+    assert set(rows[0]["losses"]) == names
+    assert all(rows[-1]["losses"][name] < rows[0]["losses"][name] for name in names)
+    assert load_encoder(str(best), "cpu").dim == TINY.embed_dim  # the heads stay behind
+
+
+def test_no_weakly_supervised_loss_is_told_who_is_shown(
+    coloured: Dataset, tiny_encoder: DualEncoder
+) -> None:
+    batch = next(PairLoader(coloured.train, RECIPE, tiny_encoder).batches(1, torch.device("cpu")))
+    assert batch.identity_B is None
