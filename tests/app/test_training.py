@@ -1,12 +1,16 @@
 """`passerby train` and `passerby evaluate`, as a researcher runs them, on few people."""
 
 import json
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.commands.research import train
+from app.commands.research.train import _stop_signals
 from app.errors import CommandError
 
 FEW = [
@@ -55,3 +59,28 @@ def test_mistakes_are_told_in_one_line(
     with pytest.raises(CommandError, match=message) as caught:
         run(*words)
     assert "\n" not in str(caught.value)
+
+
+def test_first_ctrl_c_asks_to_stop_and_the_second_stops() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with _stop_signals() as stop_asked:
+        assert not stop_asked()
+        signal.raise_signal(signal.SIGINT)
+        assert stop_asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_stopped_training_exits_as_after_ctrl_c_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "--recipe", "small", "--out", str(tmp_path / "run")]
+    words += ["--root", str(tmp_path / "people"), *FEW]
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_stop_signals", lambda: nullcontext(lambda: True))
+        result = CliRunner().invoke(app, words)
+    assert result.exit_code == 130
+    assert "stopped in epoch 1 after 1 of 4 steps; resume it to go on (--resume)" in result.stderr
+    output = run(*words, "--resume")
+    assert "Epoch 1: val R@1" in output
