@@ -1,9 +1,12 @@
-"""Recipes against each other on drawn people: the same people and passes, several seeds each.
+r"""Recipes against each other on drawn people: the same people and passes, several seeds each.
 
     .venv/bin/python benchmarks/recipes.py small-baseline small --seeds 0 1 2 --jobs 2
+    .venv/bin/python benchmarks/recipes.py small-baseline benchmarks/ablations/*.yaml small \
+        --set synthetic.num_identities=1000 --out runs/ablations --jobs 2
 
-Each run is a folder under --out; finished ones are not run again, stopped ones go on. Prints a
-table of mean and deviation over the seeds, in percent, and writes results.json beside the runs.
+A recipe is a shipped one's name or a YAML file. Each run is a folder under --out; finished ones are
+not run again, stopped ones go on. Prints a table of mean and deviation over the seeds, in percent,
+and writes results.json beside the runs.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -31,8 +35,12 @@ class Job:
     root: Path
 
     @property
+    def name(self) -> str:
+        return Path(self.recipe).stem
+
+    @property
     def folder(self) -> Path:
-        return self.out / f"{self.recipe}-{self.seed}"
+        return self.out / f"{self.name}-{self.seed}"
 
 
 def train(job: Job) -> dict[str, dict[str, float]]:
@@ -95,10 +103,9 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
             answers = [*pool.map(train, jobs)]
-    results = {
-        recipe: [answer for job, answer in zip(jobs, answers, strict=True) if job.recipe == recipe]
-        for recipe in given.recipes
-    }
+    results: dict[str, list[dict[str, dict[str, float]]]] = defaultdict(list)
+    for job, answer in zip(jobs, answers, strict=True):
+        results[job.name].append(answer)
     (given.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(make_table(results))
 

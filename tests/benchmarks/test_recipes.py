@@ -1,11 +1,13 @@
 """The comparison of recipes at a tiny size, so that it can't rot."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.recipes import main, make_table
+from model.recipe import load_recipe
 from tests.app.test_training import FEW
 
 
@@ -32,3 +34,31 @@ def test_table_gives_mean_and_deviation() -> None:
     metrics = {"r5": 0.0, "r10": 0.0, "map": 0.0, "minp": 0.0}
     runs = [{q: {"r1": r1, **metrics} for q in ("test", "test_half_masked")} for r1 in (70.0, 74.0)]
     assert "| small | all words | 72.0 ± 2.8 |" in make_table({"small": runs})
+
+
+@pytest.mark.parametrize(
+    ("name", "losses", "modality"),
+    [
+        ("lrc", (True, False, False), "both"),
+        ("gsrc", (False, True, False), "both"),
+        ("lrc-gsrc", (True, True, False), "both"),
+        ("image-only", (True, True, True), "image"),
+        ("text-only", (True, True, True), "text"),
+    ],
+)
+def test_ablations_differ_from_the_full_method_in_their_switch_alone(
+    name: str, losses: tuple[bool, bool, bool], modality: str
+) -> None:
+    full, recipe = load_recipe("small"), load_recipe(f"benchmarks/ablations/{name}.yaml")
+    objective = recipe.objective
+    switches = (objective.local_relations, objective.global_relations, objective.consistency)
+    assert switches == losses
+    assert objective.modality == modality
+    same = replace(
+        objective,
+        local_relations=True,
+        global_relations=True,
+        consistency=True,
+        modality="both",
+    )
+    assert replace(recipe, objective=same, name="small") == full
