@@ -139,7 +139,8 @@ def name_training_set(card: Mapping[str, object]) -> str | None:
     recipe = card.get("recipe")
     if not isinstance(recipe, Mapping):
         return None
-    if named := recipe.get("dataset"):
+    named = recipe.get("dataset", "synthetic")
+    if named != "synthetic":
         return str(named)
     synthetic = recipe.get("synthetic")
     return f"synthetic:{synthetic['city']}" if isinstance(synthetic, Mapping) else None

@@ -15,6 +15,13 @@ TINY = Architecture(
     vision={"layers": 1, "width": 32, "head_width": 16, "patch_size": 8},
     text={"layers": 1, "width": 32, "heads": 2},
 )
+VIT_B16 = Architecture(
+    embed_dim=512,
+    image_size=(384, 128),
+    vision={"layers": 12, "width": 768, "patch_size": 16},
+    text={"layers": 12, "width": 512, "heads": 8},
+)
+"""The published size at a standing person's shape."""
 
 
 @pytest.fixture(autouse=True)

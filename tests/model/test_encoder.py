@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import Architecture
 from model.encoder import DualEncoder
 from model.runtime import Runtime
 from model.tokens import MASK_TOKEN, tokenize, used_tokens
-from tests.model.conftest import TINY
+from tests.model.conftest import TINY, VIT_B16
 
 
 def test_encoder_returns_unit_float32(tiny_encoder: DualEncoder) -> None:
@@ -57,14 +56,8 @@ def test_fingerprint_tells_weights_and_architecture_apart() -> None:
 
 
 def test_published_architecture_has_the_published_size() -> None:
-    architecture = Architecture(
-        embed_dim=512,
-        image_size=(384, 128),
-        vision={"layers": 12, "width": 768, "patch_size": 16},
-        text={"layers": 12, "width": 512, "heads": 8},
-    )
     with torch.device("meta"):
-        encoder = DualEncoder(architecture)
+        encoder = DualEncoder(VIT_B16)
     assert sum(p.numel() for p in encoder.parameters()) == 149_617_665
     assert encoder.clip.visual.grid_size == (24, 8)
 

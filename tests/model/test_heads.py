@@ -5,20 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.config import Architecture, ObjectiveConfig
+from model.config import ObjectiveConfig
 from model.encoder import DualEncoder
 from model.heads import Learner, MaskedLanguageHead
 from model.losses.supervised import similarity_distribution_matching
 from model.optim import build_optimizer
 from model.recipe import load_recipe
 from model.tokens import MASK_TOKEN, PAD_TOKEN, hide_words, tokenize
-
-VIT_B_16 = Architecture(
-    embed_dim=512,
-    image_size=(384, 128),
-    vision={"layers": 12, "width": 768, "patch_size": 16},
-    text={"layers": 12, "width": 512, "heads": 8},
-)
+from tests.model.conftest import VIT_B16
 
 
 def test_image_tokens_begin_with_the_pictures_own_feature(tiny_encoder: DualEncoder) -> None:
@@ -82,7 +76,7 @@ def test_matching_against_identities_is_its_definition() -> None:
 def test_irra_has_the_published_number_of_parameters() -> None:
     """194.5 M on CUHK-PEDES with its 11,003 training identities; counted without memory."""
     with torch.device("meta"):
-        learner = Learner(DualEncoder(VIT_B_16), load_recipe("irra").objective, 11_003)
+        learner = Learner(DualEncoder(VIT_B16), load_recipe("irra").objective, 11_003)
     total = sum(parameter.numel() for parameter in learner.parameters())
     assert total / 1e6 == pytest.approx(194.5, abs=0.1)
 

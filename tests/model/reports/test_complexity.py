@@ -11,14 +11,7 @@ from model.reports.complexity import (
     measure_complexity,
 )
 from model.reports.subject import Loaded, Subject
-from tests.model.conftest import TINY
-
-VIT_B16 = Architecture(
-    embed_dim=512,
-    image_size=(384, 128),
-    vision={"layers": 12, "width": 768, "patch_size": 16},
-    text={"layers": 12, "width": 512, "heads": 8},
-)
+from tests.model.conftest import TINY, VIT_B16
 
 
 def count_by_hand(architecture: Architecture) -> int:

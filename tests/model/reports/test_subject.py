@@ -42,3 +42,5 @@ def test_training_set_is_what_the_card_names() -> None:
     assert find_card("ViT-B-16:openai") == {}
     assert name_training_set({}) is None
     assert name_training_set({"recipe": {"dataset": "icfg-pedes"}}) == "icfg-pedes"
+    drawn = {"recipe": {"dataset": "synthetic", "synthetic": {"city": "campus"}}}
+    assert name_training_set(drawn) == "synthetic:campus"
