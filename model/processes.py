@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
@@ -19,6 +20,8 @@ def launch_fabric(device: str, precision: str) -> Fabric:
     Raises ValueError for a device that is not here or a precision that Fabric does not know.
     """
     where = resolve_device(device)
+    has_bf16 = where.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    precision = choose_precision(precision, has_bf16)
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
         fabric = Fabric(
@@ -37,6 +40,12 @@ def launch_fabric(device: str, precision: str) -> Fabric:
         )
     fabric.launch()
     return fabric
+
+
+def choose_precision(asked: str, has_bf16: bool) -> str:
+    """The recipe's precision; float16, with a scaler, on a GPU too old for the bfloat16 it asks
+    for."""
+    return "16-mixed" if asked == "bf16-mixed" and not has_bf16 else asked
 
 
 def gather_rows(fabric: Fabric, rows: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from model.checkpoint import load_checkpoint, read_card, save_checkpoint
 from model.config import Architecture, Recipe, to_plain
 from model.data.loader import PairLoader, Share
-from model.data.records import Dataset, Split
+from model.data.records import Dataset
 from model.encoder import DualEncoder
 from model.errors import TrainingStopped
 from model.evaluate import evaluate_retrieval
@@ -30,6 +30,10 @@ from model.watch import Step, Watch
 from model.zoo import load_encoder
 
 HALF_MASKED = 0.5
+CHOSEN_ON_TEST = (
+    "the best epoch is chosen on the test split, as the papers do: its figures there are better "
+    "than on people nobody has looked at"
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,9 @@ class Run:
         self.objective = Objective(recipe.objective, self.bank, gather)
         self.progress = Progress()
         self.random_state: torch.Tensor | None = None
-        self.selection = _selection_split(recipe, dataset, watch)
+        self.selection = dataset.split(recipe.select_on)
+        if recipe.select_on == "test":
+            watch.on_note(CHOSEN_ON_TEST)
         self.log = RunLog()
 
     def open_log(self) -> None:
@@ -257,6 +263,7 @@ class Run:
                     "progress": asdict(self.progress),
                     "random_state": self.random_state,
                     "recipe": json.dumps(to_plain(self.recipe), sort_keys=True),
+                    "dataset": self.dataset.name,
                 }
             )
         self.fabric.barrier()
@@ -266,6 +273,10 @@ class Run:
         state = self.folder.load_state(self.fabric.device)
         if state.get("recipe") != json.dumps(to_plain(self.recipe), sort_keys=True):
             raise ValueError(f"{self.folder.path}: was made by other settings than these")
+        if state["dataset"] != self.dataset.name:
+            raise ValueError(
+                f"{self.folder.path}: was trained on {state['dataset']}, not {self.dataset.name}"
+            )
         self.learner.load_state_dict(state["learner"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.bank is not None:
@@ -281,19 +292,3 @@ def _start_encoder(recipe: Recipe) -> DualEncoder:
     if isinstance(recipe.init, Architecture):
         return DualEncoder(recipe.init)
     return load_encoder(recipe.init, "cpu")
-
-
-def _selection_split(recipe: Recipe, dataset: Dataset, watch: Watch) -> Split:
-    """The split by which the best epoch is chosen. Raises ValueError where it is empty."""
-    split = dataset.val if recipe.select_on == "val" else dataset.test
-    if not split.captions:
-        raise ValueError(
-            f"{dataset.name}: its {recipe.select_on} split is empty, expected pairs to choose the "
-            "best epoch by (select_on)"
-        )
-    if recipe.select_on == "test":
-        watch.on_note(
-            "the best epoch is chosen on the test split, as the papers do: its figures there are "
-            "better than on people nobody has looked at"
-        )
-    return split

@@ -67,3 +67,10 @@ class Dataset:
     train: Split
     val: Split
     test: Split
+
+    def split(self, name: str) -> Split:
+        """The split of this name: train, val or test. Raises ValueError where it holds no pairs."""
+        split = {"train": self.train, "val": self.val, "test": self.test}[name]
+        if not split.captions:
+            raise ValueError(f"{self.name}: expected pairs in the split {name}, got none")
+        return split

@@ -119,11 +119,7 @@ def load_pairs(
         }[split]
         config = replace(people, city=city or people.city)
         return load_split(split, num, config, image_size, root, on_progress)
-    dataset = load_dataset(name, root, image_size, on_progress=on_progress)
-    pairs = {"train": dataset.train, "val": dataset.val, "test": dataset.test}[split]
-    if not pairs.captions:
-        raise ValueError(f"{name}: expected pairs in the split {split}, got none")
-    return pairs
+    return load_dataset(name, root, image_size, on_progress=on_progress).split(split)
 
 
 def find_card(model: str) -> Mapping[str, object]:

@@ -12,6 +12,7 @@ import torch
 
 from model.config import ObjectiveConfig, OptimConfig, Recipe
 from model.data.records import Dataset
+from model.processes import choose_precision
 from model.recipe import load_recipe
 from model.run_folder import METRICS, STATE
 from model.trainer import fit
@@ -33,6 +34,20 @@ SUPERVISED = replace(
     objective=replace(load_recipe("irra").objective, masked_language_layers=1),
     augment=True,
 )
+
+
+@pytest.mark.parametrize(
+    ("asked", "has_bf16", "expected"),
+    [
+        ("bf16-mixed", True, "bf16-mixed"),
+        ("bf16-mixed", False, "16-mixed"),
+        ("32-true", False, "32-true"),
+    ],
+)
+def test_precision_falls_back_where_the_gpu_lacks_bfloat16(
+    asked: str, has_bf16: bool, expected: str
+) -> None:
+    assert choose_precision(asked, has_bf16) == expected
 
 
 def run_both(out: Path, dataset: Dataset) -> None:

@@ -108,6 +108,8 @@ def test_run_is_neither_overwritten_nor_resumed_by_mistake(
         fit(recipe, coloured, tmp_path, device="cpu")
     with pytest.raises(ValueError, match="other settings"):
         fit(replace(recipe, seed=1), coloured, tmp_path, device="cpu", resume=True)
+    with pytest.raises(ValueError, match="was trained on coloured, not others"):
+        fit(recipe, replace(coloured, name="others"), tmp_path, device="cpu", resume=True)
 
 
 @pytest.mark.parametrize(
@@ -253,3 +255,16 @@ def test_no_weakly_supervised_loss_is_told_who_is_shown(
 ) -> None:
     batch = next(PairLoader(coloured.train, RECIPE, tiny_encoder).batches(1, torch.device("cpu")))
     assert batch.identity_B is None
+
+
+def test_best_epoch_is_chosen_where_the_recipe_says(tmp_path: Path, coloured: Dataset) -> None:
+    notes: list[str] = []
+    recipe = replace(RECIPE, epochs=1, select_on="test")
+    empty = replace(coloured.val, captions=(), picture_of_pair_N=np.array([], np.int64))
+    dataset = replace(coloured, val=empty)
+    with pytest.raises(ValueError, match="coloured: expected pairs in the split val, got none"):
+        fit(replace(recipe, select_on="val"), dataset, tmp_path / "val", device="cpu")
+    fit(recipe, dataset, tmp_path / "test", device="cpu", watch=Watch(on_note=notes.append))
+    (row,) = read_rows(tmp_path / "test")
+    assert row["test"] == read_card(tmp_path / "test" / "best")["metrics"]["test"]
+    assert "chosen on the test split" in notes[0]
