@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -211,6 +212,18 @@ def _write_onnx(program: ExportedProgram, path: Path, tower: str) -> Run:
     return run
 
 
+@cache
+def open_core() -> Any:
+    """OpenVINO, opened once and never closed.
+
+    Each core gives the thread a stack to handle signals on, and takes back the one before it when
+    it goes: where that went first, the next signal (Ctrl-C, a child that ends) ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def _write_openvino(program: ExportedProgram, path: Path, tower: str) -> Run:
     import openvino
 
@@ -218,7 +231,7 @@ def _write_openvino(program: ExportedProgram, path: Path, tower: str) -> Run:
     # reports its use
     through = path.with_suffix(".onnx")
     _convert_to_onnx(program, through, tower)
-    core = openvino.Core()
+    core = open_core()
     openvino.save_model(core.read_model(through), path, compress_to_fp16=False)
     through.unlink()
     compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

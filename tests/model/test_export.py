@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, ModelError
-from model.export import CARD, FORMATS, Format, export_encoder
+from model.export import CARD, FORMATS, Format, export_encoder, open_core
 from model.tokens import tokenize
 from tests.model.conftest import TINY
 
@@ -36,10 +36,8 @@ def open_onnx(path: Path) -> Callable[[Arrays], Arrays]:
 
 
 def open_openvino(path: Path) -> Callable[[Arrays], Arrays]:
-    import openvino
-
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(path, "CPU", exact)
+    compiled = open_core().compile_model(path, "CPU", exact)
     return lambda values: compiled({compiled.input(0).any_name: values})["features"]
 
 
