@@ -72,7 +72,8 @@ def train(
                 settings, pairs, out, device=device, workers=workers, resume=resume, watch=watch
             )
     except TrainingStopped as stopped:
-        typer.echo(f"passerby: {stopped} (--resume)", err=True)
+        if _is_first():
+            typer.echo(f"passerby: {stopped} (--resume)", err=True)
         raise typer.Exit(STOPPED) from stopped
     except (ModelError, ValueError) as error:
         raise CommandError(str(error)) from error
@@ -120,7 +121,8 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
         nonlocal asked
         asked = True
         signal.signal(number, before[signal.Signals(number)])
-        console.print("Stopping after this step; once more to stop at once.")
+        if _is_first():
+            console.print("Stopping after this step; once more to stop at once.")
 
     for kind in kinds:
         signal.signal(kind, ask)
