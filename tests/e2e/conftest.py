@@ -51,6 +51,16 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
         yield started
 
 
+SERVER_GONE = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_CONNECTION_RESET",
+    "ERR_CONNECTION_CLOSED",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_SOCKET_NOT_CONNECTED",
+)
+"""What a browser says when nobody listens any more, or a connection it had kept is dead."""
+
+
 class Watched:
     """What no page may do: write errors to the console, throw, or ask anything of another host."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.conftest import ColourEncoder
-from tests.e2e.conftest import NewPage, Watched
+from tests.e2e.conftest import SERVER_GONE, NewPage, Watched
 from tests.e2e.people import street
 from tests.e2e.server import Server, running_server
 
@@ -106,7 +106,7 @@ def test_server_gone_is_said_and_recovered_from(
 ) -> None:
     fresh_server.fill("street", street())
     page = open_page(fresh_server, "/?gallery=street&text=a+red+coat")
-    watched.expected = ("ERR_CONNECTION_REFUSED",)
+    watched.expected = SERVER_GONE
     fresh_server.stop()
     page.get_by_label("Describe the person").fill("a blue coat")
     page.keyboard.press("Enter")
