@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-METRICS = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "map": "mAP", "minp": "mINP"}
+from model.metrics import RetrievalMetrics
+from model.reports.retrieval import METRICS
+from model.reports.robustness import summarise
+
 QUESTIONS = {"test": "all words", "test_half_masked": "half of the words hidden"}
 
 
@@ -75,11 +77,11 @@ def make_table(results: dict[str, list[dict[str, dict[str, float]]]]) -> str:
     ]
     for recipe, runs in results.items():
         for question, words in QUESTIONS.items():
+            mean, deviation = summarise([RetrievalMetrics(**run[question]) for run in runs])
             cells = []
             for metric in METRICS:
-                values = [run[question][metric] for run in runs]
-                spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                cells.append(f"{statistics.mean(values):.1f} ± {spread:.1f}")
+                spread = getattr(deviation, metric) if deviation else 0.0
+                cells.append(f"{getattr(mean, metric):.1f} ± {spread:.1f}")
             lines.append(f"| {recipe} | {words} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -31,9 +31,19 @@ def evaluate_retrieval(
     mask_ratio: each word token is hidden with this probability, by `seed`. The encoder is left in
     the mode (training or not) that it came in. Raises PictureError for one that can't be read.
     """
+    return evaluate_masked(encoder, split, (mask_ratio,), seed=seed)[0]
+
+
+def evaluate_masked(
+    encoder: DualEncoder, split: Split, mask_ratios: Sequence[float], *, seed: int = 0
+) -> list[RetrievalMetrics]:
+    """As `evaluate_retrieval`, for each of these ratios; pictures are read and encoded once."""
     image_PD = encode_pictures(encoder, split.pictures)
-    text_ND = encode_captions(encoder, split.captions, mask_ratio=mask_ratio, seed=seed)
-    return rank_pictures(text_ND, image_PD, split)
+    texts = (
+        encode_captions(encoder, split.captions, mask_ratio=ratio, seed=seed)
+        for ratio in mask_ratios
+    )
+    return [rank_pictures(text_ND, image_PD, split) for text_ND in texts]
 
 
 def encode_pictures(encoder: DualEncoder, pictures: Pictures, batch_size: int = BATCH) -> Tensor:

@@ -74,13 +74,3 @@ def _epoch_of(line: str) -> float:
         return int(json.loads(line)["epoch"])
     except (ValueError, KeyError, TypeError):
         return float("inf")
-
-
-def read_metrics(path: Path) -> list[dict[str, object]]:
-    """The rows of a run folder's metrics, one for each epoch. Raises ValueError where there are
-    none."""
-    try:
-        lines = (path / METRICS).read_text().splitlines()
-        return [json.loads(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path / METRICS}: not readable as a run's metrics: {error}") from error

@@ -16,7 +16,7 @@ from model.data.loader import PairLoader, Share
 from model.data.records import Dataset
 from model.encoder import DualEncoder
 from model.errors import TrainingStopped
-from model.evaluate import evaluate_retrieval
+from model.evaluate import evaluate_masked, evaluate_retrieval
 from model.heads import Learner
 from model.memory_bank import MemoryBank
 from model.objective import Batch, Objective
@@ -237,10 +237,8 @@ class Run:
         if self.fabric.is_global_zero and len(self.dataset.test.captions):
             encoder = load_checkpoint(self.folder.best)
             card = read_card(self.folder.best)
-            test = {
-                name: asdict(evaluate_retrieval(encoder, self.dataset.test, mask_ratio=ratio))
-                for name, ratio in (("test", 0.0), ("test_half_masked", HALF_MASKED))
-            }
+            whole, half = evaluate_masked(encoder, self.dataset.test, (0.0, HALF_MASKED))
+            test = {"test": asdict(whole), "test_half_masked": asdict(half)}
             self._write_best(encoder, {**card["metrics"], **test})  # type: ignore[dict-item]
         self.fabric.barrier()
 

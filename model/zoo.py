@@ -34,10 +34,16 @@ def image_size_of(init: Architecture | str) -> tuple[int, int]:
     """Height and width that an encoder started from `init` takes."""
     if isinstance(init, Architecture):
         return init.image_size
-    for folder in _folders(init):
+    folder = find_checkpoint(init)
+    return IMAGE_SIZE if folder is None else load_checkpoint(folder).image_size
+
+
+def find_checkpoint(path_or_name: str) -> Path | None:
+    """The folder of a checkpoint of ours by its path or its shipped name; None for any other."""
+    for folder in (Path(path_or_name), SHIPPED / path_or_name):
         if (folder / CARD).exists():
-            return load_checkpoint(folder).image_size
-    return IMAGE_SIZE
+            return folder
+    return None
 
 
 def resolve_device(device: str) -> torch.device:
@@ -54,9 +60,9 @@ def resolve_device(device: str) -> torch.device:
 
 
 def _load(path_or_name: str) -> DualEncoder:
-    for folder in _folders(path_or_name):
-        if (folder / CARD).exists():
-            return load_checkpoint(folder)
+    folder = find_checkpoint(path_or_name)
+    if folder is not None:
+        return load_checkpoint(folder)
     if path_or_name.startswith("file:"):
         path = Path(path_or_name.removeprefix("file:"))
         return read_encoder(path, image_size=IMAGE_SIZE, quick_gelu=True)[0]
@@ -68,10 +74,6 @@ def _load(path_or_name: str) -> DualEncoder:
         f"model {path_or_name!r}: expected a checkpoint folder, a shipped name ({shipped}), "
         "MODEL:TAG as open_clip lists them, or file:PATH"
     )
-
-
-def _folders(path_or_name: str) -> tuple[Path, Path]:
-    return Path(path_or_name), SHIPPED / path_or_name
 
 
 def _load_published(name: str, tag: str) -> DualEncoder:

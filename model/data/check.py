@@ -1,6 +1,6 @@
 """A whole dataset looked through: every entry, every picture's header, every caption's length."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +11,12 @@ from model.data.annotations import SPLITS, Annotations, Entry, find_missing_pict
 from model.data.datasets import load_dataset, read_annotations
 from model.data.picture_files import THREADS, decode_picture, explain, read_size
 from model.data.published import compare_counts
-from model.data.records import Split
+from model.data.records import OnProgress, Split
 from model.errors import DatasetError
 from model.tokens import count_tokens
 
 CONTEXT = 77
 """Most tokens of a caption that CLIP's text tower reads."""
-
-OnProgress = Callable[[int, int], None]
-"""Told how many pictures are read, or people drawn, and of how many."""
 
 
 @dataclass(frozen=True)

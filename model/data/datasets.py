@@ -1,7 +1,7 @@
 """Datasets by name."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from model.data.annotations import SPLITS, Annotations, Entry, find_missing_pict
 from model.data.folder import read_folder
 from model.data.picture_files import FilePictures
 from model.data.published import LAYOUTS, compare_counts, read_published
-from model.data.records import Dataset, Split
+from model.data.records import Dataset, OnProgress, Split
 from model.data.synthetic import CITIES
 from model.data.synthetic_set import load_synthetic
 from model.errors import DatasetError, DatasetWarning
@@ -21,9 +21,6 @@ DATASETS = ("synthetic", *LAYOUTS, "folder")
 
 CARVE_EVERY = 20
 """One in so many train identities becomes val where a dataset has none."""
-
-OnProgress = Callable[[int, int], None]
-"""Told how many of a split's people are drawn, and of how many."""
 
 
 def load_dataset(

@@ -3,12 +3,15 @@
 Shapes: N pairs, P pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+OnProgress = Callable[[int, int], None]
+"""Told how many are done, pictures read or people drawn, and of how many."""
 
 
 class Pictures(Protocol):

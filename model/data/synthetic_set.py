@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,14 +14,11 @@ from PIL import Image
 
 from model.config import SyntheticConfig
 from model.data import synthetic
-from model.data.records import ArrayPictures, Dataset, Split
+from model.data.records import ArrayPictures, Dataset, OnProgress, Split
 from model.data.synthetic import draw_identity
 
 SPLIT_OFFSETS = {"train": 0, "val": 10_000_000, "test": 20_000_000}
 """First identity of each split, so far apart that no two splits share a person."""
-
-OnProgress = Callable[[int, int], None]
-"""Told how many of a split's people are drawn, and of how many."""
 
 Drawn = tuple[NDArray[np.uint8], list[tuple[str, ...]]]
 

@@ -1,23 +1,21 @@
 """Who is measured on what: models and datasets by name."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model.checkpoint import CARD, read_card
+from model.checkpoint import read_card
 from model.config import SyntheticConfig
 from model.data.datasets import load_dataset
-from model.data.records import Split
+from model.data.records import OnProgress, Split
 from model.data.synthetic import CITIES
 from model.data.synthetic_set import load_split
 from model.encoder import DualEncoder
-from model.zoo import SHIPPED, load_encoder
+from model.zoo import find_checkpoint, load_encoder
 
 SPLITS = ("train", "val", "test")
 PEOPLE = 300
 """Drawn people asked for where nobody says how many, in val and test."""
-
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -124,10 +122,8 @@ def load_pairs(
 
 def find_card(model: str) -> Mapping[str, object]:
     """The card of a checkpoint folder or a shipped name; empty for any other encoder."""
-    for folder in (Path(model), SHIPPED / model):
-        if (folder / CARD).exists():
-            return read_card(folder)
-    return {}
+    folder = find_checkpoint(model)
+    return {} if folder is None else read_card(folder)
 
 
 def name_training_set(card: Mapping[str, object]) -> str | None:

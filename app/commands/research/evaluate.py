@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.research.options import PANEL, Device, OnProgress, Root, Threads, counting_bars
+from app.commands.research.options import (
+    PANEL,
+    Device,
+    OnProgress,
+    Root,
+    Threads,
+    counting_bars,
+    told_in_one_line,
+)
 from app.errors import CommandError
 
 if TYPE_CHECKING:
@@ -115,25 +123,21 @@ def evaluate(
     )
     import torch
 
-    from model.errors import ModelError
     from model.reports.subject import load_subjects
 
     torch.set_num_threads(threads)
-    try:
-        with counting_bars() as bar:
-            loaded = load_subjects(
-                checkpoints or ["small"],
-                datasets or ["synthetic"],
-                split=split or ("train" if relations else "test"),
-                root=root,
-                people=people,
-                device=device,
-                on_progress=bar("Drawing"),
-            )
-            watched = (_watch(each, bar("Encoding")) for each in loaded)
-            report = _measure(question, watched)
-    except (ModelError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    with told_in_one_line(), counting_bars() as bar:
+        loaded = load_subjects(
+            checkpoints or ["small"],
+            datasets or ["synthetic"],
+            split=split or ("train" if relations else "test"),
+            root=root,
+            people=people,
+            device=device,
+            on_progress=bar("Drawing"),
+        )
+        watched = (_watch(each, bar("Encoding")) for each in loaded)
+        report = _measure(question, watched)
     _show(report, as_json, out)
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from app.commands.progress import progress_bar
+from app.errors import CommandError
 
 PANEL = "Train and measure a model"
 
@@ -21,6 +22,17 @@ Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
 
 OnProgress = Callable[[int, int], None]
 """Told how many are done, and of how many."""
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """What the model package finds wrong, as a command's error. Raises CommandError."""
+    from model.errors import ModelError
+
+    try:
+        yield
+    except (ModelError, ValueError) as error:
+        raise CommandError(str(error)) from error
 
 
 @contextmanager

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.research.options import PANEL, Device, Root, Threads, drawing_bar
+from app.commands.research.options import (
+    PANEL,
+    Device,
+    Root,
+    Threads,
+    drawing_bar,
+    told_in_one_line,
+)
 from app.errors import CommandError
 
 if TYPE_CHECKING:
@@ -66,7 +71,7 @@ def draw_map(
     threads: Threads = 1,
 ) -> None:
     """Pictures and captions of some people where the model puts them (t-SNE)."""
-    with _told_in_one_line():
+    with told_in_one_line():
         from model.viz.embedding_map import draw_embedding_map, project
         from model.viz.samples import embed_people
 
@@ -95,7 +100,7 @@ def draw_attention(
     """Which words and which parts of the picture make a pair similar."""
     if (picture is None) != (text is None):
         raise CommandError("--picture and --text: give both, or neither for pairs of the dataset")
-    with _told_in_one_line():
+    with told_in_one_line():
         from model.viz.attention import draw_attention as draw
         from model.viz.samples import explain_file, explain_pairs
 
@@ -121,7 +126,7 @@ def draw_sheet(
     threads: Threads = 1,
 ) -> None:
     """Captions with the pictures that come first, right and wrong ones told apart."""
-    with _told_in_one_line():
+    with told_in_one_line():
         from model.viz.retrieval_sheet import draw_retrieval_sheet
         from model.viz.samples import ask_queries
 
@@ -135,21 +140,11 @@ def draw_curves(
     out: Out = Path("curves"),
 ) -> None:
     """Ranking, losses and relation accuracy by epoch, of one run or of several to compare."""
-    with _told_in_one_line():
+    with told_in_one_line():
         from model.viz.curves import draw_curves as draw
         from model.viz.curves import read_run
 
         _save(draw([read_run(run) for run in runs]), out)
-
-
-@contextmanager
-def _told_in_one_line() -> Iterator[None]:
-    from model.errors import ModelError
-
-    try:
-        yield
-    except (ModelError, ValueError) as error:
-        raise CommandError(str(error)) from error
 
 
 def _load_encoder(checkpoint: str, device: str, threads: int) -> DualEncoder:

@@ -13,8 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.progress import console, progress_bar
-from app.commands.research.options import PANEL, Device, Root, Threads, drawing_bar
-from app.errors import CommandError
+from app.commands.research.options import (
+    PANEL,
+    Device,
+    Root,
+    Threads,
+    drawing_bar,
+    told_in_one_line,
+)
 
 if TYPE_CHECKING:
     from model.config import Recipe
@@ -58,25 +64,24 @@ def train(
     """
     import torch
 
-    from model.errors import ModelError, TrainingStopped
+    from model.errors import TrainingStopped
     from model.recipe import load_recipe
     from model.trainer import fit
 
     torch.set_num_threads(threads)
     changes = [*(overrides or ()), *([f"select_on={select_on}"] if select_on else [])]
-    try:
-        settings = load_recipe(recipe, changes)
-        pairs = _load_pairs(settings, dataset, root)
-        with _stop_signals() as stop_asked, _training_bar(settings.epochs, stop_asked) as watch:
-            best = fit(
-                settings, pairs, out, device=device, workers=workers, resume=resume, watch=watch
-            )
-    except TrainingStopped as stopped:
-        if _is_first():
-            typer.echo(f"passerby: {stopped} (--resume)", err=True)
-        raise typer.Exit(STOPPED) from stopped
-    except (ModelError, ValueError) as error:
-        raise CommandError(str(error)) from error
+    with told_in_one_line():
+        try:
+            settings = load_recipe(recipe, changes)
+            pairs = _load_pairs(settings, dataset, root)
+            with _stop_signals() as stop_asked, _training_bar(settings.epochs, stop_asked) as watch:
+                best = fit(
+                    settings, pairs, out, device=device, workers=workers, resume=resume, watch=watch
+                )
+        except TrainingStopped as stopped:
+            if _is_first():
+                typer.echo(f"passerby: {stopped} (--resume)", err=True)
+            raise typer.Exit(STOPPED) from stopped
     if _is_first():
         typer.echo(f"The best checkpoint is {best}")
 
