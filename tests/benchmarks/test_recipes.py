@@ -30,6 +30,30 @@ def test_recipes_are_compared_and_finished_runs_kept(
     assert [(path, path.stat().st_mtime_ns) for path, _ in kept] == kept
 
 
+def test_shared_epochs_change_no_run(tmp_path: Path) -> None:
+    recipes = ["small-baseline", "small", "benchmarks/ablations/text-only.yaml"]
+    few = [*FEW, "epochs=3", "objective.local_from_epoch=3", "objective.relations_from_epoch=3"]
+    for out, options in (("alone", []), ("shared", ["--share"])):
+        arguments = [*recipes, "--seeds", "0", "--out", str(tmp_path / out), *options]
+        main([*arguments, "--root", str(tmp_path / "data"), "--set", *few])
+    for name in ("small-baseline-0", "small-0", "text-only-0"):
+        alone, shared = (losses_of(tmp_path / out / name) for out in ("alone", "shared"))
+        assert len(alone) == 3
+        assert shared == alone
+    assert losses_of(tmp_path / "shared" / "small-0") != losses_of(
+        tmp_path / "shared" / "text-only-0"
+    )
+    assert read_results(tmp_path / "alone") == read_results(tmp_path / "shared")
+
+
+def losses_of(run: Path) -> list[object]:
+    return [json.loads(line)["losses"] for line in (run / "metrics.jsonl").open()]
+
+
+def read_results(out: Path) -> object:
+    return json.loads((out / "results.json").read_text())
+
+
 def test_table_gives_mean_and_deviation() -> None:
     metrics = {"r5": 0.0, "r10": 0.0, "map": 0.0, "minp": 0.0}
     runs = [{q: {"r1": r1, **metrics} for q in ("test", "test_half_masked")} for r1 in (70.0, 74.0)]
