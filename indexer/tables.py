@@ -1,4 +1,4 @@
-"""The schema. Every query on it is in catalogue.py, work_queue.py and change_log.py."""
+"""The schema. Every query on it is in this package."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -68,6 +70,11 @@ galleries = Table(
     Column("id", _Id, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("created_at", UtcDateTime(), nullable=False),
+    # Days from a picture's arrival to its deletion, NULL for ever; why nothing in here may be
+    # deleted, NULL where it may; whether who looks must say why.
+    Column("retention_days", Integer),
+    Column("legal_hold", Text),
+    Column("reason_required", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,  # ids are never reused: an index may still know the old one
 )
 
@@ -97,10 +104,12 @@ images = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("claimable_at", UtcDateTime(), nullable=False),
     Column("lease_token", String(32)),
+    Column("legal_hold", Text),  # why it may not be deleted
     UniqueConstraint("gallery_id", "sha256", "crop"),
     CheckConstraint("state IN ('pending', 'searchable', 'failed')", name="state"),
     Index("ix_images_gallery_id_state_id", "gallery_id", "state", "id"),
     Index("ix_images_gallery_id_camera", "gallery_id", "camera"),
+    Index("ix_images_gallery_id_created_at", "gallery_id", "created_at"),
     Index("ix_images_sha256", "sha256"),
     sqlite_autoincrement=True,
 )
@@ -140,4 +149,67 @@ orphans = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("sweep_at", UtcDateTime(), nullable=False),
+)
+
+# Entries of the erasure ledger that this database has obeyed; one restored from an older backup
+# lacks some, see erasure.py.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("entry", String(64), primary_key=True),
+    Column("obeyed_at", UtcDateTime(), nullable=False),
+)
+
+# Only the hash of a key is kept. galleries: the names it is bound to, NULL for all.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("galleries", JSON(none_as_null=True)),
+    Column("requests_per_minute", Integer),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("expires_at", UtcDateTime()),
+    Column("revoked_at", UtcDateTime()),
+    sqlite_autoincrement=True,
+)
+
+# Who is logged in on the page, by the hash of the cookie's value.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("key_id", _Id, ForeignKey("keys.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+)
+
+# Requests of a key in a minute that has begun; a row is worthless once it has expired.
+request_counts = Table(
+    "request_counts",
+    metadata,
+    Column("counter", String(200), primary_key=True),
+    Column("requests", Integer, nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=False),
+)
+
+# One row for each thing done, chained: hash covers the row and the hash before it, so that a row
+# changed, taken out or put in shows. No foreign keys: it outlives what it is about.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime(), nullable=False),
+    Column("key_id", BigInteger),
+    Column("who", String(64), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("gallery", Text),
+    Column("what", Text),
+    Column("image_ids", JSON, nullable=False),
+    Column("reason", Text),
+    Column("result_count", Integer),
+    Column("request_id", String(64)),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_key_id_gallery_seq", "key_id", "gallery", "seq"),
 )
