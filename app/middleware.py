@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.logs import current_request
 from app.problems import internal_problem, make_problem, problem_response, request_id
 from app.schemas import Problem
 from app.settings import is_loopback
@@ -47,6 +48,7 @@ class RequestFrame:
             return await self.app(scope, receive, send)
         started = time.perf_counter()
         status = 0
+        current_request.set(request_id(scope))  # never reset: each request is a task of its own
 
         async def send_framed(message: Message) -> None:
             nonlocal status
@@ -60,24 +62,35 @@ class RequestFrame:
             app = problem_response(scope, refused) if refused else self.app
             await app(scope, receive, send_framed)
         except ClientDisconnect:
-            log.info("request %s: the client left before it was sent whole", request_id(scope))
+            log.info("the client left before its request was sent whole")
         except Exception:
-            log.exception("request %s failed", request_id(scope))
+            log.exception("the request failed")
             if status:
                 raise  # half an answer is out: only cutting the connection tells the client
             await problem_response(scope, internal_problem())(scope, receive, send_framed)
         finally:
             # The path alone: a query string may hold a description.
             taken_ms = 1000 * (time.perf_counter() - started)
-            log.info(
-                "%s %s %d %.1f ms %s",
-                scope["method"],
-                scope["path"].encode("ascii", "backslashreplace").decode(),
-                status,
-                taken_ms,
-                request_id(scope),
-            )
+            log_request(scope, status, taken_ms)
         return None
+
+
+def log_request(scope: Scope, status: int, taken_ms: float) -> None:
+    """A line for each request. status: 0 where the client left before there was an answer."""
+    fields = {
+        "method": scope["method"],
+        "path": scope["path"].encode("ascii", "backslashreplace").decode(),
+        "route": route_of(scope),
+        "status": status,
+        "ms": round(taken_ms, 1),
+    }
+    message = "%(method)s %(path)s %(status)d %(ms).1f ms"
+    log.info(message, fields, extra={"fields": fields})
+
+
+def route_of(scope: Scope) -> str:
+    """The template that a request's path fits, `/images/{image_id}` or `/static`; "" for none."""
+    return str(getattr(scope.get("route"), "path", "") or scope.get("root_path", ""))
 
 
 def add_headers(scope: Scope, message: Message) -> None:

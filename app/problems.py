@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
 from app.errors import KINDS, FieldError, ProblemError, code_of, invalid
+from app.logs import choose_request_id
 from app.schemas import Problem
 from indexer.errors import IndexerError
 
@@ -28,7 +29,10 @@ log = logging.getLogger("passerby.http")
 def request_id(scope: Scope) -> str:
     """The id of this request: in the log, in `X-Request-ID` and in a problem's `instance`."""
     state = scope.setdefault("state", {})
-    return str(state.setdefault("request_id", uuid.uuid4().hex))
+    if "request_id" not in state:
+        given = Headers(scope=scope).get("x-request-id")
+        state["request_id"] = choose_request_id(given)
+    return str(state["request_id"])
 
 
 def make_problem(
@@ -67,7 +71,7 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:
-        log.error("request %s: %s", request_id(request.scope), error, exc_info=error)
+        log.error("%s", error, exc_info=error)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else None
     return problem_response(request.scope, problem, headers)
 

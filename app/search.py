@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from indexer.errors import GalleryNotFound
 from indexer.records import SLUG, Filters, Hit, Image
 
 MAX_TRIES = 5
+
+log = logging.getLogger("passerby.search")
 
 
 @dataclass
@@ -42,6 +45,9 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
     """
     if not SLUG.fullmatch(request.gallery):
         raise GalleryNotFound(request.gallery[:80])
+    if services.settings.log_queries:
+        asked = request.text if request.text is not None else request.image_id
+        log.info("search in %s for %r", request.gallery, asked)
     watch = Stopwatch()
     started = time.perf_counter()
     query_D, truncated = query_vector(services, request)

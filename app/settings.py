@@ -49,6 +49,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much goes to the log."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How lines of the log are written; json: one object a line."
+    )
+    log_queries: bool = Field(
+        False,
+        description="Whether the log may hold what people search for. Others' exceptions are "
+        "logged with their messages then, too.",
+    )
 
     # Limits
     max_file_bytes: int = Field(32 * MB, ge=1024, description="Largest picture file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -13,11 +12,15 @@ import typer
 
 from app.commands.options import DataDir, Host, Model, Port
 from app.errors import CommandError
+from app.logs import start_log
 from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    import uvicorn
+    from fastapi import FastAPI
 
 GRACE_S = 2  # for requests in progress, once the program is told to stop
 PANEL = "Run the service"
@@ -51,6 +54,7 @@ def worker(data_dir: DataDir = None, model: Model = None) -> None:
     start_log(settings)
     exit_on_term()
     from app.wiring import build_worker, load_encoder, open_data
+    from indexer import notices
 
     catalogue, store = open_data(settings)
     one = build_worker(settings, catalogue, store, load_encoder(settings))
@@ -58,7 +62,8 @@ def worker(data_dir: DataDir = None, model: Model = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     typer.echo("Working. Ctrl-C stops it.")
-    one.run(stop)
+    with notices.listening(catalogue.database, {notices.PENDING: one.nudge}):
+        one.run(stop)
     catalogue.close()
 
 
@@ -83,14 +88,7 @@ def run_server(
         from app.wiring import build_services
 
         services = build_services(settings, with_worker=with_worker)
-        config = uvicorn.Config(
-            create_app(settings, services),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
+        config = server_config(create_app(settings, services), settings)
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -102,6 +100,20 @@ def run_server(
                 self.should_exit = True
 
         Server(config).run(sockets=[listener])
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the server is run."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 def take_port(host: str, port: int) -> socket.socket:
@@ -120,12 +132,6 @@ def take_port(host: str, port: int) -> socket.socket:
             "choose another port with --port"
         ) from error
     return listener
-
-
-def start_log(settings: Settings) -> None:
-    """Log lines on stderr; the libraries' only when something is wrong."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("passerby").setLevel(settings.log_level.upper())
 
 
 def exit_on_term() -> None:
