@@ -16,6 +16,7 @@ from indexer.decode import decode
 from indexer.deletion import sweep
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
 from indexer.protocols import ImageEncoder
+from indexer.pulse import Lap, Pulse
 from indexer.records import WorkerStatus
 from indexer.storage import ObjectStore
 from indexer.work_queue import Claim
@@ -26,8 +27,7 @@ _POLL_S = 0.5
 _SWEEP_EVERY_S = 60.0
 _KEPT_CHANGES = 1_000_000  # who is further behind builds its index from the rows
 _FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
-_SILENT_S = 60.0  # a batch on a slow machine takes seconds; this long without a turn is stuck
+_LONGEST_PAUSE_S = 4.0  # whoever repairs something wants to see it work
 
 
 class EncoderBroken(IndexerError):
@@ -54,8 +54,13 @@ class Worker:
         max_attempts: int = 3,
         num_decoders: int = 2,
         on_commit: Callable[[], None] | None = None,
+        on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
     ) -> None:
-        """lease_s: longer than a batch takes. on_commit: called after each batch written."""
+        """lease_s: longer than a batch takes. on_commit: called after each batch written.
+
+        on_batch: called after each batch, however it ended, with its rows' number and its steps.
+        """
+        self.pulse = Pulse()
         self._catalogue = catalogue
         self._store = store
         self._encoder = encoder
@@ -63,11 +68,11 @@ class Worker:
         self._lease_s = lease_s
         self._max_attempts = max_attempts
         self._on_commit = on_commit
+        self._on_batch = on_batch
         self._decoders = ThreadPoolExecutor(num_decoders, thread_name_prefix="decoder")
         self._owed: list[Claim] = []
         self._owed_attempt = False
         self._wake = threading.Event()
-        self._beat = float("-inf")
         self._error: str | None = None
         self._probe_HW3: NDArray[np.uint8] = np.full((*encoder.image_size, 3), 127, np.uint8)
 
@@ -77,8 +82,8 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """What readiness asks for."""
-        turning = time.monotonic() - self._beat < _SILENT_S
-        return WorkerStatus(turning and self._error is None, self._error)
+        trouble = self.pulse.trouble() or self._error
+        return WorkerStatus(trouble is None, trouble)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; call nudge() then, to be heard at once.
@@ -86,28 +91,28 @@ class Worker:
         What fails is reported by status() and tried again; nothing is raised.
         """
         pause_s, prepared, swept_at = _FIRST_PAUSE_S, False, float("-inf")
-        self._beat = time.monotonic()  # its first turn may be a long one
+        self.pulse.start()
         while not stop.is_set():
             self._wake.clear()
             wait_s = 0.0
             try:
                 if not prepared:
                     self._encode([self._probe_HW3])
-                    self._catalogue.queue.enqueue_missing(self._encoder.fingerprint)
+                    with self.pulse.step("prepare"):
+                        self._catalogue.queue.enqueue_missing(self._encoder.fingerprint)
                     prepared = True
                 if self.run_once() == 0:
                     wait_s = _POLL_S
                     if time.monotonic() - swept_at > _SWEEP_EVERY_S:
-                        sweep(self._catalogue, self._store)
-                        self._catalogue.changes.prune(_KEPT_CHANGES)
+                        self._tidy()
                         swept_at = time.monotonic()
                 self._error, pause_s = None, _FIRST_PAUSE_S
             except Exception as error:
                 log.warning("worker pauses for %g s: %s", pause_s, error, exc_info=_unknown(error))
                 self._error = str(error) or type(error).__name__
                 wait_s, pause_s = pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
-            self._beat = time.monotonic()
             self._wait(stop, wait_s)
+        self.pulse.stop()
 
     def run_once(self) -> int:
         """Work on one batch; how many rows it claimed, 0 when there is nothing to do now.
@@ -116,7 +121,9 @@ class Worker:
         are given back then, or by the next call. On Ctrl-C they are given back too.
         """
         self._give_back()
-        claims = self._catalogue.queue.claim(self._batch_size, self._lease_s)
+        self.pulse.begin_batch()
+        with self.pulse.step("claim"):
+            claims = self._catalogue.queue.claim(self._batch_size, self._lease_s)
         try:
             self._work([claim for claim in claims if not self._fail_exhausted(claim)])
         except (Exception, KeyboardInterrupt, SystemExit) as error:
@@ -124,9 +131,22 @@ class Worker:
             self._owed, self._owed_attempt = claims, not nobodys_fault
             self._give_back()
             raise
+        finally:
+            self._report(len(claims))
         if claims and self._on_commit is not None:
             self._on_commit()
         return len(claims)
+
+    def _report(self, num_claims: int) -> None:
+        if num_claims:
+            laps = self.pulse.count_batch()
+            if self._on_batch is not None:
+                self._on_batch(num_claims, laps)
+
+    def _tidy(self) -> None:
+        with self.pulse.step("tidy"):
+            sweep(self._catalogue, self._store)
+            self._catalogue.changes.prune(_KEPT_CHANGES)
 
     def _give_back(self) -> None:
         """Release what an outage left claimed, now or when the database takes it again."""
@@ -137,18 +157,21 @@ class Worker:
     def _wait(self, stop: threading.Event, wait_s: float) -> None:
         deadline = time.monotonic() + wait_s
         while not stop.is_set() and (left_s := deadline - time.monotonic()) > 0:
+            self.pulse.beat()
             if self._wake.wait(min(left_s, _POLL_S)):
                 return
 
     def _work(self, claims: Sequence[Claim]) -> None:
         decoded: list[tuple[Claim, NDArray[np.uint8]]] = []
-        for claim, outcome in zip(claims, self._decoders.map(self._read, claims), strict=True):
-            if isinstance(outcome, BadPicture):
-                self._catalogue.queue.fail(claim, outcome.detail)
-            elif isinstance(outcome, IndexerError):
-                self._blame(claim, str(outcome))
-            else:
-                decoded.append((claim, outcome))
+        with self.pulse.step("decode"):
+            for claim, outcome in zip(claims, self._decoders.map(self._read, claims), strict=True):
+                if isinstance(outcome, BadPicture):
+                    self._fail(claim, outcome.code, outcome.detail)
+                elif isinstance(outcome, ObjectMissing):
+                    self._blame(claim, "bytes_missing", str(outcome))
+                else:
+                    decoded.append((claim, outcome))
+                self.pulse.beat()
         if decoded:
             self._embed(decoded)
 
@@ -167,7 +190,7 @@ class Worker:
             log.warning("embedding %d pictures failed: %s", len(decoded), error)
             self._embed_singly(decoded)
         else:
-            self._catalogue.queue.finish(claims, vectors_ND, self._encoder.fingerprint)
+            self._finish(claims, vectors_ND)
 
     def _embed_singly(self, decoded: Sequence[tuple[Claim, NDArray[np.uint8]]]) -> None:
         """One picture must not fail its neighbours, nor an encoder that is down all of them."""
@@ -179,13 +202,19 @@ class Worker:
             try:
                 vectors_ND = self._encode([pixels])
             except Exception as error:
-                self._blame(claim, f"the model can't embed this picture: {error}")
+                self._blame(claim, "encoder", f"the model can't embed this picture: {error}")
             else:
-                self._catalogue.queue.finish([claim], vectors_ND, self._encoder.fingerprint)
+                self._finish([claim], vectors_ND)
+
+    def _finish(self, claims: Sequence[Claim], vectors_ND: NDArray[np.float32]) -> None:
+        with self.pulse.step("commit", len(claims)):
+            kept = self._catalogue.queue.finish(claims, vectors_ND, self._encoder.fingerprint)
+        self.pulse.count_embedded(kept)
 
     def _encode(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Unit vectors (B, D); a model that gives anything else fails here, not in a search."""
-        vectors_BD = self._encoder.encode_image(np.stack(pixels))
+        with self.pulse.step("encode", len(pixels)):
+            vectors_BD = self._encoder.encode_image(np.stack(pixels))
         expected = (len(pixels), self._encoder.dim)
         if vectors_BD.shape != expected:
             raise ValueError(f"the model gave shape {vectors_BD.shape}, expected {expected}")
@@ -194,9 +223,9 @@ class Worker:
             raise ValueError("the model gave a vector that is not of length 1")
         return vectors_BD
 
-    def _blame(self, claim: Claim, reason: str) -> None:
+    def _blame(self, claim: Claim, kind: str, reason: str) -> None:
         if claim.attempts >= self._max_attempts:
-            self._catalogue.queue.fail(claim, f"{reason} ({claim.attempts} attempts)")
+            self._fail(claim, kind, f"{reason} ({claim.attempts} attempts)")
         else:
             self._catalogue.queue.release([claim], 2.0**claim.attempts, count_attempt=True)
 
@@ -205,8 +234,12 @@ class Worker:
         if claim.attempts <= self._max_attempts:
             return False
         reason = f"embedding was started {self._max_attempts} times and never finished"
-        self._catalogue.queue.fail(claim, reason)
+        self._fail(claim, "never_finished", reason)
         return True
+
+    def _fail(self, claim: Claim, kind: str, reason: str) -> None:
+        if self._catalogue.queue.fail(claim, reason):
+            self.pulse.count_failed(kind)
 
 
 def _unknown(error: Exception) -> bool:

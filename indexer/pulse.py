@@ -1,0 +1,140 @@
+"""What a worker is at, whether that takes too long, and what has come of its work so far."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_LEAST_S = 4.0  # nothing that takes less is called stuck
+_MOST_S = 60.0  # nothing that takes longer is believed; a first time has this long
+_PATIENCE = 4  # times the slowest of the last ones
+_REMEMBERED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One step that is over. started_ns: since 1970."""
+
+    step: str
+    started_ns: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTotals:
+    """Since the worker was made. failed: pictures by kind. steps: (times, seconds) by step."""
+
+    batches: int
+    embedded: int
+    failed: Mapping[str, int]
+    steps: Mapping[str, tuple[int, float]]
+
+
+class Pulse:
+    """Kept by one worker's thread, read by any.
+
+    A worker that hangs can't say so, so each step announces itself, and is held against what it
+    took before: four times the slowest of the last twenty, for as many pictures, but from 4 to
+    60 seconds. What was never done yet has 60.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._step: str | None = None
+        self._since = 0.0
+        self._allowed_s = 0.0
+        self._slowest: dict[str, deque[float]] = {}  # seconds a picture
+        self._batches = self._embedded = 0
+        self._failed: Counter[str] = Counter()
+        self._times: Counter[str] = Counter()
+        self._seconds: Counter[str] = Counter()
+        self._laps: list[Lap] = []
+
+    def start(self) -> None:
+        """The worker's loop begins to turn."""
+        self._enter("turn", _LEAST_S)
+
+    def stop(self) -> None:
+        """It turns no more, on purpose."""
+        with self._lock:
+            self._step = None
+
+    @contextmanager
+    def step(self, name: str, num_pictures: int = 1) -> Iterator[None]:
+        """What is done in the block. num_pictures: how many it is done to, where that matters."""
+        outer, started, started_ns = self._step, self._clock(), time.time_ns()
+        self._enter(name, self._allowance(name, num_pictures))
+        try:
+            yield
+        finally:
+            took_s = self._clock() - started
+            self._remember(name, (self._clock() - self._since) / num_pictures)
+            with self._lock:
+                self._times[name] += 1
+                self._seconds[name] += took_s
+                self._laps.append(Lap(name, started_ns, took_s))
+            if outer is None:
+                self.stop()
+            else:
+                self._enter("turn", _LEAST_S)
+
+    def beat(self) -> None:
+        """Part of the step is done: its time begins anew."""
+        self._remember(self._step or "turn", self._clock() - self._since)
+        with self._lock:
+            self._since = self._clock()
+
+    def begin_batch(self) -> None:
+        """The laps from here on are another batch's."""
+        with self._lock:
+            self._laps = []
+
+    def count_batch(self) -> list[Lap]:
+        """A batch of rows that were claimed is over; its laps."""
+        with self._lock:
+            self._batches += 1
+            return list(self._laps)
+
+    def count_embedded(self, num_pictures: int) -> None:
+        """So many became searchable."""
+        with self._lock:
+            self._embedded += num_pictures
+
+    def count_failed(self, kind: str) -> None:
+        """A picture was given up. kind: one of a few words."""
+        with self._lock:
+            self._failed[kind] += 1
+
+    def totals(self) -> WorkTotals:
+        """What has come of it so far."""
+        with self._lock:
+            steps = {name: (self._times[name], self._seconds[name]) for name in self._times}
+            return WorkTotals(self._batches, self._embedded, dict(self._failed), steps)
+
+    def trouble(self) -> str | None:
+        """Why it can't be working, or None."""
+        with self._lock:
+            if self._step is None:
+                return "it does not run"
+            for_s = self._clock() - self._since
+            if for_s <= self._allowed_s:
+                return None
+            return f"stuck for {for_s:.1f} s in the step {self._step!r}"
+
+    def _enter(self, name: str, allowed_s: float) -> None:
+        with self._lock:
+            self._step, self._since, self._allowed_s = name, self._clock(), allowed_s
+
+    def _allowance(self, name: str, num_pictures: int) -> float:
+        before = self._slowest.get(name)
+        if not before:
+            return _MOST_S
+        return min(_MOST_S, max(_LEAST_S, _PATIENCE * max(before) * num_pictures))
+
+    def _remember(self, name: str, seconds: float) -> None:
+        self._slowest.setdefault(name, deque(maxlen=_REMEMBERED)).append(seconds)
