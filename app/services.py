@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.explanations import Explanations
 from app.query_vectors import QueryVectors
 from app.settings import Settings
+from indexer import notices
 from indexer.catalogue import Catalogue
 from indexer.live_index import LiveIndex
 from indexer.storage import ObjectStore
@@ -46,7 +47,8 @@ def running(services: Services) -> Iterator[None]:
         thread = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
         thread.start()
     try:
-        yield
+        with notices.listening(services.catalogue.database, _calls(services)):
+            yield
     finally:
         stop.set()
         if worker is not None and thread is not None:
@@ -57,3 +59,11 @@ def running(services: Services) -> Iterator[None]:
                 log.warning("the worker did not stop within %g s", STOP_TIMEOUT_S)
         services.live_index.stop()
         services.catalogue.close()
+
+
+def _calls(services: Services) -> dict[notices.Channel, Callable[[], None]]:
+    """Who is to hear of what other processes committed."""
+    calls: dict[notices.Channel, Callable[[], None]] = {notices.CHANGES: services.live_index.nudge}
+    if services.worker is not None:
+        calls[notices.PENDING] = services.worker.nudge
+    return calls

@@ -25,8 +25,8 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         None,
-        description="SQLAlchemy URL, e.g. postgresql://user:password@host/passerby. "
-        "Default: a SQLite file in the data folder.",
+        description="SQLAlchemy URL, e.g. postgresql://user:password@host/passerby; with standbys "
+        "host1:5432,host2:5432 in place of host. Default: a SQLite file in the data folder.",
     )
     storage_url: str | None = Field(
         None,

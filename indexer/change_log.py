@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
 
+from indexer import notices
 from indexer.database import CHANGES_LOCK, Database
 from indexer.tables import changes, embeddings, images
 
@@ -71,6 +72,7 @@ def append(
             for step, (gallery_id, image_id, op, model) in enumerate(records, start=1)
         ],
     )
+    notices.tell(database, connection, notices.CHANGES)
 
 
 class ChangeLog:

@@ -7,26 +7,22 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from sqlalchemy import Connection, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from indexer.engine import PG_READ_ONLY, make_engine
 from indexer.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry
+    import psycopg
 
 CHANGES_LOCK = 0x5041_5353_4552  # any fixed number; all programs on one database must agree
 SCHEMA_LOCK = CHANGES_LOCK + 1
-_BUSY_TIMEOUT_S = 15.0
-_CONNECT_TIMEOUT_S = 5
-_POOL_TIMEOUT_S = 10.0
+AUDIT_LOCK = CHANGES_LOCK + 2
 _PG_OUT_OF_SPACE = ("53100", "53200")
-_PG_READ_ONLY = "25006"
 _SQLITE_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -35,7 +31,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet. Raises ValueError for a URL that names neither database."""
-        self.engine = _make_engine(url)
+        self.engine = make_engine(url)
         self.is_postgresql = self.engine.dialect.name == "postgresql"
         self.place = self.engine.url.render_as_string(hide_password=True)
 
@@ -55,6 +51,27 @@ class Database:
             connection.execution_options(begin_immediate=True)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """The driver's connection, apart from the pool and without transactions.
+
+        PostgreSQL only. What fails inside the block is raised as it is.
+        """
+        assert self.is_postgresql
+        with self._translated():
+            pooled = self.engine.connect()
+        with pooled:
+            pooled.execution_options(isolation_level="AUTOCOMMIT")
+            raw = cast("psycopg.Connection[Any]", pooled.connection.driver_connection)
+            pooled.detach()
+            yield raw
+
+    def lift_limits(self, connection: Connection) -> None:
+        """Let this transaction's statements take, and wait for others, as long as they must."""
+        if self.is_postgresql:
+            for limit in ("statement_timeout", "lock_timeout"):
+                connection.execute(text(f"SET LOCAL {limit} = 0"))
 
     def now(self, connection: Connection) -> datetime:
         """The database's clock: leases must not depend on how well the hosts' clocks agree."""
@@ -95,7 +112,7 @@ class Database:
             if (
                 damaged
                 or error.connection_invalidated
-                or state in (*_PG_OUT_OF_SPACE, _PG_READ_ONLY)
+                or state in (*_PG_OUT_OF_SPACE, PG_READ_ONLY)
             ):
                 self._raise_as_ours(error)
             raise
@@ -107,52 +124,6 @@ class Database:
         state = getattr(error.orig, "sqlstate", None)
         if state in _PG_OUT_OF_SPACE or "disk is full" in said or "No space left" in said:
             raise StorageFull(where) from error
-        if state == _PG_READ_ONLY or "readonly database" in said:
+        if state == PG_READ_ONLY or "readonly database" in said:
             raise StorageUnavailable(where) from error
         raise DatabaseUnavailable(where) from error
-
-
-def _make_engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
-        place = url.rpartition("@")[2]  # without the password
-        raise ValueError(f"database URL {place!r}: {error}") from error
-    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            pool_size=5,
-            max_overflow=15,  # a server allows 100 as it comes, for all processes together
-            pool_timeout=_POOL_TIMEOUT_S,
-            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
-        )
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite") or not parsed.database:
-        raise ValueError(
-            f"database URL {parsed.render_as_string()!r}: "
-            "expected sqlite:///FILE or postgresql://USER@HOST/NAME"
-        )
-    engine = create_engine(
-        parsed,
-        pool_size=10,
-        max_overflow=30,
-        # The driver starts no transactions by itself; _begin does, so that writers can say so.
-        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_S},
-    )
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # an acknowledged upload survives a power cut
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("begin_immediate")
-    # Deferred writers that read first can't be made to wait: they fail as soon as they write.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

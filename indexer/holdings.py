@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Select, Table, delete, exists, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from indexer import change_log
+from indexer import change_log, notices
 from indexer.database import Database
 from indexer.errors import GalleryNotFound, ImageNotFound
 from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
@@ -62,6 +62,7 @@ class Holdings:
             ).scalar_one_or_none()
             if new_id is not None:
                 connection.execute(delete(orphans).where(orphans.c.sha256 == sha256))
+                notices.tell(self.database, connection, notices.PENDING)
                 return int(new_id), True
             # The hash stays announced here: the row found could be going away at this moment.
             first = _find_image(connection, gallery_id, sha256, metadata.box)

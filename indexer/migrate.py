@@ -24,6 +24,7 @@ def upgrade(database_url: str) -> None:
     database = Database(database_url)
     try:
         with database.write() as connection:
+            database.lift_limits(connection)
             database.lock(connection, SCHEMA_LOCK)
             config = _config(connection)
             _refuse_unknown(database, connection, config)

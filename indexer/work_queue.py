@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from indexer import change_log
+from indexer import change_log, notices
 from indexer.database import Database
 from indexer.records import Box
 from indexer.tables import embeddings, galleries, images
@@ -132,7 +132,7 @@ class WorkQueue:
                 .where(failed)
                 .values(state="pending", reason=None, attempts=0, claimable_at=now)
             )
-            return _count(retried) > 0
+            return self._tell_pending(connection, _count(retried)) > 0
 
     def enqueue_missing(self, model: str) -> int:
         """Make searchable rows that `model` has not embedded pending again; how many there were.
@@ -147,7 +147,12 @@ class WorkQueue:
                 .where(images.c.state == "searchable", ~mine)
                 .values(state="pending", attempts=0, claimable_at=now, lease_token=None)
             )
-            return _count(stale)
+            return self._tell_pending(connection, _count(stale))
+
+    def _tell_pending(self, connection: Connection, num_rows: int) -> int:
+        if num_rows:
+            notices.tell(self._database, connection, notices.PENDING)
+        return num_rows
 
     def _lock_held(self, connection: Connection, claims: Collection[Claim]) -> dict[int, int]:
         """Those of `claims` that are still ours, locked until commit: image id to gallery id."""
