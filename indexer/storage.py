@@ -1,8 +1,9 @@
-"""Picture bytes by their SHA-256, in a local folder or a bucket."""
+"""Picture bytes by their SHA-256, and the erasure ledger, in a local folder or a bucket."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import tempfile
@@ -10,8 +11,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError
@@ -19,9 +21,28 @@ from obstore.store import LocalStore, from_url
 
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
 _INCOMING = "incoming"
+_ERASED = "erased"
 _ABANDONED_S = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_HASH = re.compile(r"[0-9a-f]{64}")
+_NO_BUCKET = re.compile("NoSuchBucket|bucket does not exist|ContainerNotFound")
+_PAGE = 1_000
+# A bucket that is gone is told in seconds: there is a person who waits.
+_CLIENT: ClientConfig = {"allow_http": True, "connect_timeout": "3s", "timeout": "15s"}
+_RETRIES: RetryConfig = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=5),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=1),
+        "base": 2,
+    },
+}
+_IN_FLIGHT = 2  # parts of one upload at a time, so that each is done within the timeout
 
 
 class ObjectStore:
@@ -31,25 +52,24 @@ class ObjectStore:
     """
 
     def __init__(self, url: str | Path) -> None:
-        """url: a folder, made if missing, or anything obstore opens: file://, s3://, memory://."""
+        """url: a folder, made if missing, or anything obstore opens: file://, s3://, memory://.
+
+        A bucket's endpoint and credentials are taken from the environment: AWS_* and the like.
+        """
         self.place = str(url)
         self._folder = _local_folder(self.place)
         with self._translated():
             if self._folder is None:
-                self._store = from_url(self.place)
+                self._store = from_url(self.place, client_options=_CLIENT, retry_config=_RETRIES)
             else:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._store = LocalStore(self._folder)
-                self._drop_abandoned()
+                self.drop_abandoned()
 
     def put(self, sha256: str, file: BinaryIO) -> None:
         """Store the whole of `file`; durable once this returns, and never visible in part."""
         file.seek(0)
-        with self._translated():
-            if self._folder is None:
-                obstore.put(self._store, _key(sha256), file)
-            else:
-                self._put_locally(self._folder, sha256, file)
+        self._put(_key(sha256), file)
 
     def get(self, sha256: str) -> bytes:
         """The bytes. Raises ObjectMissing."""
@@ -76,20 +96,72 @@ class ObjectStore:
             return False
         return True
 
+    def check(self) -> None:
+        """Returns when it answers and, where that costs nothing to know, can be written."""
+        self.exists("0" * 64)
+        if self._folder is not None and not os.access(self._folder, os.W_OK | os.X_OK):
+            raise StorageUnavailable(f"storage {self.place}: it can't be written")
+
     def delete(self, sha256: str) -> None:
         """Remove the bytes, if they are here."""
         with suppress(ObjectMissing), self._translated(sha256):
             obstore.delete(self._store, _key(sha256))
 
-    def _put_locally(self, folder: Path, sha256: str, file: BinaryIO) -> None:
-        """Under a temporary name first: a crash leaves nothing that looks like a picture."""
+    def hashes(self, prefix: str) -> set[str]:
+        """The hashes under which there are bytes, of those that begin with these 2 digits."""
+        names = (name for page in self._names(prefix) for name in page)
+        return {name for name in names if _HASH.fullmatch(name) and name.startswith(prefix)}
+
+    def write_entry(self, name: str, content: bytes) -> None:
+        """Add an entry to the erasure ledger; durable once this returns."""
+        self._put(f"{_ERASED}/{name}", io.BytesIO(content))
+
+    def entries(self) -> Iterator[list[str]]:
+        """The names of the erasure ledger's entries, in pages."""
+        return self._names(_ERASED)
+
+    def read_entry(self, name: str) -> bytes:
+        """One entry of the erasure ledger."""
+        with self._translated():
+            return bytes(obstore.get(self._store, f"{_ERASED}/{name}").bytes())
+
+    def remove_entry(self, name: str) -> None:
+        """Take an entry out of the erasure ledger."""
+        with self._translated():
+            obstore.delete(self._store, f"{_ERASED}/{name}")
+
+    def drop_abandoned(self) -> None:
+        """Remove what writers that were killed left behind. Others may be writing right now."""
+        if self._folder is None:
+            return  # a bucket shows nothing before it is whole
+        for leftover in (self._folder / _INCOMING).glob("*"):
+            with suppress(OSError):
+                if leftover.stat().st_mtime < time.time() - _ABANDONED_S:
+                    leftover.unlink()
+
+    def _names(self, folder: str) -> Iterator[list[str]]:
+        with self._translated():
+            if not self._is_there():  # it would look like one that has nothing
+                raise FileNotFoundError(errno.ENOENT, "the folder is gone")
+            for page in obstore.list(self._store, folder, chunk_size=_PAGE):
+                yield [meta["path"].rpartition("/")[2] for meta in page]
+
+    def _put(self, key: str, file: BinaryIO) -> None:
+        with self._translated():
+            if self._folder is None:
+                obstore.put(self._store, key, file, max_concurrency=_IN_FLIGHT)
+            else:
+                self._put_locally(self._folder, key, file)
+
+    def _put_locally(self, folder: Path, key: str, file: BinaryIO) -> None:
+        """Under a temporary name first: a crash leaves nothing that looks whole."""
         arriving = f"{_INCOMING}/{uuid.uuid4().hex}"
         try:
             obstore.put(self._store, arriving, file)
             _sync(folder / arriving)
-            new_folder = not (folder / _key(sha256)).parent.exists()
-            obstore.rename(self._store, arriving, _key(sha256))
-            _sync((folder / _key(sha256)).parent)
+            new_folder = not (folder / key).parent.exists()
+            obstore.rename(self._store, arriving, key)
+            _sync((folder / key).parent)
             if new_folder:
                 _sync(folder)
         except BaseException:
@@ -97,14 +169,6 @@ class ObjectStore:
                 with suppress(OSError):
                     leftover.unlink()
             raise
-
-    def _drop_abandoned(self) -> None:
-        """Remove what writers that were killed left behind. Others may be writing right now."""
-        assert self._folder is not None
-        for leftover in (self._folder / _INCOMING).glob("*"):
-            with suppress(OSError):
-                if leftover.stat().st_mtime < time.time() - _ABANDONED_S:
-                    leftover.unlink()
 
     @contextmanager
     def _translated(self, sha256: str | None = None) -> Iterator[None]:
@@ -115,7 +179,8 @@ class ObjectStore:
             said = str(error).partition("\n")[0]
             number = re.search(r"\(os error (\d+)\)", said)
             code = int(number[1]) if number else getattr(error, "errno", None)
-            if isinstance(error, FileNotFoundError) and sha256 is not None and self._is_there():
+            missing = isinstance(error, FileNotFoundError) and not _NO_BUCKET.search(str(error))
+            if missing and sha256 is not None and self._is_there():
                 raise ObjectMissing(sha256) from error
             kind = StorageFull if code in _FULL else StorageUnavailable
             raise kind(f"storage {self.place}: {said}") from error

@@ -44,8 +44,9 @@ def run_python(script: str, *arguments: object) -> subprocess.CompletedProcess[s
 
 
 def objects_in(folder: Path) -> list[str]:
-    """All files under storage's folder, temporary ones too."""
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    """All files under storage's folder but the erasure ledger's, temporary ones too."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files if path.parent.name != "erased")
 
 
 def wait_until(happened: Callable[[], bool], timeout_s: float = 10.0) -> None:

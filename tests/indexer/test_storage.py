@@ -8,8 +8,9 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from obstore.exceptions import GenericError
@@ -17,6 +18,9 @@ from obstore.exceptions import GenericError
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
 from indexer.storage import ObjectStore
 from tests.indexer.steps import objects_in, run_python
+
+if TYPE_CHECKING:
+    from tests.indexer.buckets import S3
 
 DATA = b"picture" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -34,10 +38,17 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("place", ["folder", "file URL", "bucket"])
-def test_put_get_delete(place: str, tmp_path: Path) -> None:
-    urls = {"folder": str(tmp_path), "file URL": f"file://{tmp_path}", "bucket": "memory:///"}
-    store = ObjectStore(urls[place])
+@pytest.fixture(params=["folder", "file URL", "memory", "s3"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """Storage of every kind, empty."""
+    urls = {"folder": str(tmp_path), "file URL": f"file://{tmp_path}", "memory": "memory:///"}
+    if request.param == "s3":
+        urls["s3"] = f"{request.getfixturevalue('s3').url}/{tmp_path.name}"
+    return ObjectStore(urls[request.param])
+
+
+def test_put_get_delete(any_store: ObjectStore) -> None:
+    store = any_store
     assert not store.exists(SHA)
     for missing in (store.get, store.open):
         with pytest.raises(ObjectMissing, match=SHA):
@@ -54,6 +65,69 @@ def test_put_get_delete(place: str, tmp_path: Path) -> None:
     store.delete(SHA)
     store.delete(SHA)
     assert not store.exists(SHA)
+
+
+def test_large_file_is_put_whole(any_store: ObjectStore) -> None:
+    """In several parts where it is a bucket."""
+    data = os.urandom(12_000_000)
+    any_store.put(SHA, io.BytesIO(data))
+    assert any_store.get(SHA) == data
+
+
+def test_hashes_are_listed_by_their_first_digits(any_store: ObjectStore) -> None:
+    assert any_store.hashes("ab") == set()
+    some = {f"ab{number:062x}" for number in range(3)}
+    for sha256 in (*some, f"ac{0:062x}"):
+        any_store.put(sha256, io.BytesIO(b"x"))
+    any_store.write_entry("ab", b"an entry is no picture")
+    assert any_store.hashes("ab") == some
+    assert any_store.hashes("er") == set()
+
+
+def test_ledger_entries_are_written_listed_read_and_removed(any_store: ObjectStore) -> None:
+    assert list(any_store.entries()) == []
+    for name in ("20260101-b", "20260101-a"):
+        any_store.write_entry(name, name.encode())
+    any_store.put(SHA, io.BytesIO(DATA))
+    (page,) = any_store.entries()
+    assert sorted(page) == ["20260101-a", "20260101-b"]
+    assert any_store.read_entry("20260101-a") == b"20260101-a"
+    any_store.remove_entry("20260101-a")
+    assert list(any_store.entries()) == [["20260101-b"]]
+
+
+def test_bucket_that_is_gone_is_told_within_seconds(s3: S3) -> None:
+    store = ObjectStore(f"{s3.url}/outage")
+    store.put(SHA, io.BytesIO(DATA))
+    s3.stop()
+    started = time.monotonic()
+    attempts: list[Callable[[], object]] = [
+        lambda: store.put(SHA, io.BytesIO(DATA)),
+        lambda: store.get(SHA),
+        lambda: store.exists(SHA),
+        lambda: store.delete(SHA),
+        lambda: store.write_entry("e", b""),
+        lambda: list(store.entries()),
+        lambda: store.hashes(SHA[:2]),
+    ]
+    for attempt in attempts:
+        with pytest.raises(StorageUnavailable):
+            attempt()
+    s3.start()
+    assert time.monotonic() - started < 5 * len(attempts)
+    store.put(SHA, io.BytesIO(DATA))
+    assert store.get(SHA) == DATA
+
+
+def test_bucket_that_never_was_is_not_one_that_lost_its_pictures(s3: S3) -> None:
+    store = ObjectStore("s3://nowhere")
+    for attempt in (
+        lambda: store.get(SHA),
+        lambda: store.put(SHA, io.BytesIO(DATA)),
+        lambda: list(store.entries()),
+    ):
+        with pytest.raises(StorageUnavailable):
+            attempt()
 
 
 def test_put_syncs_bytes_and_names_before_it_returns(
@@ -140,8 +214,9 @@ def test_read_only_disk_is_unavailable_and_still_read(tiny_disk: Path) -> None:
 def test_folder_that_is_gone_is_not_a_missing_picture(tmp_path: Path) -> None:
     store = ObjectStore(tmp_path / "objects")
     (tmp_path / "objects").rename(tmp_path / "unmounted")
-    with pytest.raises(StorageUnavailable):
-        store.get(SHA)
+    for look in (store.get, store.exists, store.hashes, lambda _: list(store.entries())):
+        with pytest.raises(StorageUnavailable):
+            look(SHA)
 
 
 def test_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
