@@ -71,7 +71,9 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:
-        log.error("%s", error, exc_info=error)
+        # An outage is told in a line: with a traceback for each request, it would fill the disk.
+        told = isinstance(error, IndexerError) and problem.code != "internal_error"
+        log.error("%s", error, exc_info=None if told else error)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else None
     return problem_response(request.scope, problem, headers)
 
