@@ -54,7 +54,7 @@ class Database:
 
     @contextmanager
     def own_connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """The driver's connection, apart from the pool and without transactions.
+        """The driver's connection, without transactions; it is closed when the block is left.
 
         PostgreSQL only. What fails inside the block is raised as it is.
         """
@@ -63,9 +63,10 @@ class Database:
             pooled = self.engine.connect()
         with pooled:
             pooled.execution_options(isolation_level="AUTOCOMMIT")
-            raw = cast("psycopg.Connection[Any]", pooled.connection.driver_connection)
-            pooled.detach()
-            yield raw
+            try:
+                yield cast("psycopg.Connection[Any]", pooled.connection.driver_connection)
+            finally:
+                pooled.invalidate()  # it may be lost, and nobody else shall listen on it
 
     def lift_limits(self, connection: Connection) -> None:
         """Let this transaction's statements take, and wait for others, as long as they must."""
