@@ -7,7 +7,7 @@ import sys
 import typer
 
 from app import __version__
-from app.commands import demo, galleries, ingest, search, server
+from app.commands import audit, demo, galleries, ingest, keys, search, server
 from app.commands.research import checkpoints, datasets, evaluate, plot, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
@@ -28,6 +28,8 @@ for command in (
     ingest,
     search,
     galleries,
+    keys,
+    audit,
     train,
     evaluate,
     plot,

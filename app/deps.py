@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from app.caller import Caller
 from app.errors import ProblemError
 from app.schemas import MAX_ID
 from app.services import Services
@@ -52,6 +53,14 @@ def _require(request: Request, expected: str) -> None:
         )
 
 
+def get_caller(request: Request) -> Caller:
+    """Who asks, as the gate has found."""
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    return caller
+
+
+AppCaller = Annotated[Caller, Depends(get_caller)]
 AppServices = Annotated[Services, Depends(get_services)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 GallerySlug = Annotated[str, Depends(known_slug)]

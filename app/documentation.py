@@ -23,18 +23,24 @@ TAGS: list[dict[str, Any]] = [
     {"name": "search", "description": "Find people."},
     {"name": "galleries", "description": "Sets of pictures that are searched as one."},
     {"name": "images", "description": "Pictures: put in, look at, delete."},
+    {"name": "access", "description": "Keys, and who did what."},
     {"name": "service", "description": "Is it alive, is it ready, what do its problems mean."},
 ]
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 # Any route may answer with these.
 ALWAYS = ("host_refused", "internal_error", "database_unavailable")
+# Those that ask for a key, with these too.
+GUARDED = ("key_missing", "key_refused", "scope_missing", "rate_limited")
 
 
-def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: the problems it may answer with, grouped by status."""
+def problems(*codes: str, is_open: bool = False) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: the problems it may answer with, grouped by status.
+
+    is_open: it asks for no key.
+    """
     by_status: dict[int, list[str]] = {}
-    for code in (*codes, *ALWAYS):
+    for code in (*codes, *ALWAYS, *(() if is_open else GUARDED)):
         by_status.setdefault(KINDS[code].status, []).append(code)
     return {status: _response(listed) for status, listed in sorted(by_status.items())}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer import errors as indexer
@@ -25,13 +25,24 @@ class FieldError:
 
 
 class ProblemError(AppError):
-    """A request can't be answered: `code` is a key of KINDS, `detail` is for this request."""
+    """A request can't be answered: `code` is a key of KINDS, `detail` is for this request.
 
-    def __init__(self, code: str, detail: str, *, errors: Sequence[FieldError] = ()) -> None:
+    headers: of the answer, beside those that all have.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.errors = tuple(errors)
+        self.headers = headers or {}
 
 
 def invalid(errors: Sequence[FieldError]) -> ProblemError:
@@ -63,10 +74,22 @@ KINDS: dict[str, Kind] = {
     "too_many_files": Kind(413, "Too many files", "Send the files in several requests."),
     "route_not_found": Kind(404, "Nothing here", "See /docs for what there is."),
     "method_not_allowed": Kind(405, "Method not allowed", "See /docs for what is possible."),
-    "host_refused": Kind(403, "Unknown host name", "Reach the service as localhost or 127.0.0.1."),
+    "host_refused": Kind(403, "Unknown host name", "Reach the service under a name that it has."),
     "origin_refused": Kind(
         403, "Request from another site", "Only this service's own pages may change anything."
     ),
+    # Who asks
+    "key_missing": Kind(401, "No key", "Send `Authorization: Bearer KEY`, or log in."),
+    "key_refused": Kind(401, "Key refused", "Ask for a new key: it is unknown, expired or ended."),
+    "scope_missing": Kind(403, "Not with this key", "Ask for a key with the scope it needs."),
+    "rate_limited": Kind(429, "Too many requests", "Wait as many seconds as `Retry-After` says."),
+    "reason_required": Kind(422, "No reason stated", "Send `reason`: why you look."),
+    "insecure_connection": Kind(
+        403, "Connection not secure", "Log in through HTTPS: a key must not cross a network openly."
+    ),
+    "invalid_key": Kind(422, "Not a key that can be made", "Correct what `detail` names."),
+    "key_exists": Kind(409, "Key exists", "Choose another name."),
+    "key_not_found": Kind(404, "No such key", "GET /keys lists them."),
     # Galleries and images
     "gallery_not_found": Kind(404, "No such gallery", "GET /galleries lists them."),
     "gallery_exists": Kind(409, "Gallery exists", "Use it, or choose another name."),
@@ -108,6 +131,9 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.BadMetadata: "validation_failed",
     indexer.InvalidGalleryName: "invalid_gallery_name",
     indexer.ImageNotFound: "image_not_found",
+    indexer.InvalidKey: "invalid_key",
+    indexer.KeyExists: "key_exists",
+    indexer.KeyNotFound: "key_not_found",
     indexer.ObjectMissing: "picture_missing",
     indexer.StorageFull: "storage_full",
     indexer.StorageUnavailable: "storage_unavailable",

@@ -9,9 +9,10 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app import __version__, problems
+from app.auth import Gate
 from app.documentation import DESCRIPTION, TAGS
 from app.middleware import BodyLimit, RequestFrame
-from app.routes import docs, galleries, health, images, pages, search
+from app.routes import docs, galleries, health, images, keys, pages, search
 from app.services import Services, running
 from app.settings import Settings
 from app.wiring import build_services
@@ -45,9 +46,10 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(BodyLimit, max_upload_bytes=settings.max_request_bytes)
-    app.add_middleware(RequestFrame)
+    app.add_middleware(Gate)
+    app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
-    for routes in (search, galleries, images, health, docs):
+    for routes in (search, galleries, images, keys, health, docs):
         app.include_router(routes.router)
     pages.install(app)
     return app

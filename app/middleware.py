@@ -1,8 +1,7 @@
 """Around every request: who may ask, how much, what the browser is told, and a line in the log.
 
-The service has no keys while it listens on this machine alone, so a web page elsewhere must not
-be able to use a visitor's browser to reach it: requests under a foreign host name (DNS rebinding)
-and changes asked for by a foreign page are refused.
+A web page elsewhere must not be able to use a visitor's browser to reach the service: requests
+under a foreign host name (DNS rebinding) and changes asked for by a foreign page are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.logs import current_request
 from app.problems import internal_problem, make_problem, problem_response, request_id
 from app.schemas import Problem
-from app.settings import is_loopback
+from app.settings import Settings
 
 MB = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -29,7 +28,8 @@ SECURITY_HEADERS = {
         "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer: with that, browsers hide a form's origin from its own server too.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -40,8 +40,9 @@ log = logging.getLogger("passerby.http")
 class RequestFrame:
     """Outermost: guards, security headers, request id, log, and the last catch of exceptions."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        self.settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +59,7 @@ class RequestFrame:
             await send(message)
 
         try:
-            refused = refuse_foreign(scope)
+            refused = refuse_foreign(scope, self.settings)
             app = problem_response(scope, refused) if refused else self.app
             await app(scope, receive, send_framed)
         except ClientDisconnect:
@@ -101,17 +102,17 @@ def add_headers(scope: Scope, message: Message) -> None:
     headers["X-Request-ID"] = request_id(scope)
 
 
-def refuse_foreign(scope: Scope) -> Problem | None:
+def refuse_foreign(scope: Scope, settings: Settings) -> Problem | None:
     """The problem with a request that some other site caused, or None."""
     headers = Headers(scope=scope)
     host = headers.get("host", "")
-    if not is_loopback(host_name(host).strip("[]")):
-        detail = f"This service answers as localhost or 127.0.0.1, not as {host[:100]!r}."
-        return make_problem("host_refused", detail)
+    if not settings.answers_to(host_name(host).strip("[]")):
+        return make_problem("host_refused", f"This service does not answer as {host[:100]!r}.")
     if scope["method"] in SAFE_METHODS:
         return None
     origin = headers.get("origin")
-    if origin is not None and origin != f"{scope['scheme']}://{host}":
+    if origin not in (None, f"{scope['scheme']}://{host}", settings.public_url):
+        assert origin is not None
         return make_problem(
             "origin_refused", f"A page from {origin[:100]!r} may not change anything here."
         )

@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from indexer.key_ring import Scope
+
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 1000
 MAX_NAME_CHARS = 200
+MAX_REASON_CHARS = 500
 MAX_TAGS = 32
 MAX_ID = 2**63 - 1  # what a 64-bit column holds
 
@@ -22,10 +25,14 @@ def _printable(value: str) -> str:
     return value
 
 
-def _clean_text(value: str) -> str:
-    """One line without control characters. Raises ValueError when nothing is left."""
+def to_line(value: str) -> str:
+    """The text in one line, without control characters."""
     spaced = "".join(" " if unicodedata.category(char) == "Cc" else char for char in value)
-    if not (cleaned := " ".join(spaced.split())):
+    return " ".join(spaced.split())
+
+
+def _clean_text(value: str) -> str:
+    if not (cleaned := to_line(value)):
         raise ValueError("describe a person: the text is empty")
     return cleaned
 
@@ -37,8 +44,16 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError("too far from now") from None
 
 
+def _clean_reason(value: str) -> str:
+    if not (cleaned := to_line(value)):
+        raise ValueError("the reason is empty")
+    return cleaned
+
+
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_clean_text)]
+Reason = Annotated[str, Field(max_length=MAX_REASON_CHARS), AfterValidator(_clean_reason)]
+REASON = "Why you look, e.g. a case number: it is put on record. Some galleries ask for it."
 Name = Annotated[
     str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_printable)
 ]  # a camera, a tag, an external id
@@ -123,9 +138,7 @@ class SearchRequest(Request):
         None, ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less."
     )
     filters: SearchFilters = Field(default_factory=SearchFilters)
-    reason: str | None = Field(
-        None, max_length=1000, description="Why this search is made, e.g. a case number."
-    )
+    reason: Reason | None = Field(None, description=REASON)
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
@@ -296,3 +309,63 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[str, str] = Field(description="`ok`, or what is wrong.")
+
+
+class KeyCreate(Request):
+    """What a new key may do."""
+
+    name: str = Field(max_length=64, description="Who or what holds it; it is in the audit log.")
+    scopes: list[Scope] = Field(min_length=1, max_length=3, description="What it may do.")
+    galleries: list[str] | None = Field(
+        None, max_length=1000, description="The only galleries it may see; all where left out."
+    )
+    expires_at: Moment | None = Field(None, description="When it ends; never where left out.")
+    requests_per_minute: int | None = Field(None, ge=1, description="Its limit.")
+
+    def told(self) -> str:
+        """The same in one line."""
+        where = "all galleries" if self.galleries is None else ", ".join(sorted(self.galleries))
+        until = f" until {self.expires_at.isoformat()}" if self.expires_at else ""
+        return f"{', '.join(sorted(self.scopes))} in {where}{until}"
+
+
+class KeySummary(BaseModel):
+    """A key without its secret."""
+
+    name: str
+    scopes: list[Scope]
+    galleries: list[str] | None = Field(description="The only ones it may see; null for all.")
+    requests_per_minute: int | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyCreated(KeySummary):
+    secret: str = Field(description="Send it as `Authorization: Bearer SECRET`. Shown this once.")
+
+
+class KeyList(BaseModel):
+    keys: list[KeySummary]
+
+
+class AuditEntry(BaseModel):
+    """One thing done. `image_ids`: the pictures shown or removed."""
+
+    seq: int
+    at: datetime
+    who: str
+    key_id: int | None = Field(description="Null for who needed no key.")
+    action: str
+    gallery: str | None
+    what: str | None
+    image_ids: list[int]
+    reason: str | None
+    result_count: int | None
+    request_id: str | None
+    hash: str = Field(description="SHA-256 over the row before and this one.")
+
+
+class AuditPage(BaseModel):
+    rows: list[AuditEntry]
+    next_after_seq: int | None = Field(description="The next page's `after_seq`.")

@@ -9,7 +9,15 @@ from urllib.parse import parse_qs, urlencode
 
 from pydantic import ValidationError
 
-from app.schemas import MAX_ID, MAX_LIMIT, MAX_TEXT_CHARS, SearchFilters, SearchRequest
+from app.schemas import (
+    MAX_ID,
+    MAX_LIMIT,
+    MAX_REASON_CHARS,
+    MAX_TEXT_CHARS,
+    SearchFilters,
+    SearchRequest,
+    to_line,
+)
 
 PAGE_SIZE = 48
 
@@ -25,6 +33,7 @@ class SearchForm:
     cameras: tuple[str, ...] = ()
     after: str = ""
     before: str = ""
+    reason: str = ""
     limit: int = PAGE_SIZE
     problems: Mapping[str, str] = field(default_factory=dict)
 
@@ -42,6 +51,7 @@ class SearchForm:
             cameras=tuple(dict.fromkeys(filter(None, given.get("camera", [])))),
             after=last("after"),
             before=last("before"),
+            reason=to_line(last("reason"))[:MAX_REASON_CHARS],
             limit=_limit_of(last("limit")),
         )
         return replace(form, problems=form._find_problems())
@@ -70,6 +80,7 @@ class SearchForm:
         given = [("text", self.text), ("like", like), ("gallery", self.gallery)]
         given += [("camera", camera) for camera in self.cameras]
         given += [("after", self.after), ("before", self.before)]
+        given.append(("reason", self.reason))
         if self.limit != PAGE_SIZE:
             given.append(("limit", str(self.limit)))
         return urlencode([(name, value) for name, value in given if value])
@@ -113,6 +124,7 @@ class SearchForm:
             text=self.text or None,
             image_id=None if self.text else self.like,
             limit=self.limit,
+            reason=self.reason or None,
             filters=SearchFilters(
                 cameras=list(self.cameras),
                 after=_time_of(self.after),

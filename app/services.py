@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.explanations import Explanations
 from app.query_vectors import QueryVectors
+from app.readiness import Watches
 from app.settings import Settings
+from app.shown import Shown
 from indexer import notices
 from indexer.catalogue import Catalogue
 from indexer.live_index import LiveIndex
@@ -34,6 +36,8 @@ class Services:
     live_index: LiveIndex
     worker: Worker | None
     explanations: Explanations | None
+    watches: Watches
+    shown: Shown = field(default_factory=Shown)
 
 
 @contextmanager
@@ -48,8 +52,10 @@ def running(services: Services) -> Iterator[None]:
         thread.start()
     try:
         with notices.listening(services.catalogue.database, _calls(services)):
+            services.watches.start()
             yield
     finally:
+        services.watches.stop()
         stop.set()
         if worker is not None and thread is not None:
             worker.nudge()

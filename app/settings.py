@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,8 +31,9 @@ class Settings(BaseSettings):
     )
     storage_url: str | None = Field(
         None,
-        description="Where picture bytes are kept: a folder or a bucket, e.g. s3://bucket/prefix. "
-        "Default: the folder `objects` in the data folder.",
+        description="Where picture bytes are kept: a folder or a bucket, e.g. s3://bucket/prefix, "
+        "with endpoint and credentials in AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, "
+        "AWS_SECRET_ACCESS_KEY and AWS_REGION. Default: the folder `objects` in the data folder.",
     )
 
     # The model
@@ -44,7 +46,11 @@ class Settings(BaseSettings):
     num_threads: int = Field(1, ge=1, le=256, description="CPU threads the model uses.")
 
     # The server
-    host: str = Field("127.0.0.1", description="Address to listen on. Loopback only.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on. One that others reach needs access keys, see "
+        "`passerby keys`.",
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much goes to the log."
@@ -56,6 +62,21 @@ class Settings(BaseSettings):
         False,
         description="Whether the log may hold what people search for. Others' exceptions are "
         "logged with their messages then, too.",
+    )
+
+    # Who may ask
+    public_url: str | None = Field(
+        None,
+        description="Where browsers reach the service behind a proxy, e.g. "
+        "https://search.example.org: its pages may change things, and their cookie is secure.",
+    )
+    host_names: tuple[str, ...] = Field(
+        (),
+        description='Host names to answer to, as JSON, e.g. ["search.example.org"]. Default: '
+        "those of loopback where only this machine reaches it, else all.",
+    )
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Most requests a minute of a key that has no limit of its own."
     )
 
     # Limits
@@ -88,15 +109,31 @@ class Settings(BaseSettings):
             f"got a URL that starts with {url.split(':')[0][:40]!r}"
         )
 
-    @field_validator("host")
+    @field_validator("public_url")
     @classmethod
-    def _loopback_only(cls, host: str) -> str:
-        if is_loopback(host):
-            return host
-        raise ValueError(
-            f"{host!r} is reachable by others, and this version has no access keys: listen on "
-            "127.0.0.1 (the default), ::1 or localhost"
-        )
+    def _origin_alone(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
+            raise ValueError(f"expected https://HOST or https://HOST:PORT, got {url[:100]!r}")
+        return f"{parts.scheme}://{parts.netloc.lower()}"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return is_loopback(self.host)
+
+    def answers_to(self, host_name: str) -> bool:
+        """Whether a request may be under this host name: on loopback, one under another's name
+        was sent by a page elsewhere (DNS rebinding)."""
+        named = {name.lower() for name in self.host_names}
+        if self.public_url is not None:
+            named.add(urlsplit(self.public_url).hostname or "")
+        if host_name.lower() in named:
+            return True
+        return is_loopback(host_name) if self.is_private else not self.host_names
 
     @property
     def database(self) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from urllib.parse import urlencode
 
 from app.explanations import Explanation
 from app.schemas import (
     AttentionGrid,
+    AuditEntry,
     BoxList,
     GalleryCounts,
     GalleryDetail,
     GallerySummary,
     ImageAttention,
     ImageDetail,
+    KeySummary,
     WordWeight,
 )
+from indexer.audit_log import AuditRow
+from indexer.key_ring import AccessKey
 from indexer.records import Box, Gallery, Image
 
 
@@ -114,3 +119,23 @@ def show_attention(
         overlay_url=overlay_url(image.id, text),
         model=model,
     )
+
+
+def show_key(key: AccessKey) -> KeySummary:
+    """A key without its secret, which nobody has."""
+    return KeySummary(
+        name=key.name,
+        scopes=sorted(key.scopes),
+        galleries=None if key.galleries is None else sorted(key.galleries),
+        requests_per_minute=key.requests_per_minute,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+    )
+
+
+def show_audit_row(row: AuditRow) -> AuditEntry:
+    """A row of the audit log."""
+    deed = {field.name: getattr(row.deed, field.name) for field in fields(row.deed)}
+    deed["image_ids"] = list(row.deed.image_ids)
+    return AuditEntry(seq=row.seq, at=row.at, hash=row.hash, **deed)

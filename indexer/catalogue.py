@@ -1,7 +1,8 @@
 """Galleries and their pictures in the database.
 
-What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, and the
-order of changes in change_log.py; a Catalogue has one of each.
+What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, the order
+of changes in change_log.py, access keys in key_ring.py, and who did what in audit_log.py; a
+Catalogue has one of each.
 """
 
 from __future__ import annotations
@@ -12,14 +13,29 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, insert, select, text
+from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from indexer.audit_log import AuditLog
 from indexer.change_log import ChangeLog
 from indexer.database import Database
-from indexer.errors import GalleryExists, ImageNotFound, InvalidGalleryName
-from indexer.holdings import Holdings, find_gallery
-from indexer.records import MAX_ID, SLUG, Box, Counts, Gallery, Image, State
+from indexer.errors import BadMetadata, GalleryExists, ImageNotFound, InvalidGalleryName
+from indexer.holdings import Holdings, find_gallery, lock_galleries
+from indexer.key_ring import KeyRing
+from indexer.records import (
+    MAX_ID,
+    MAX_RETENTION_DAYS,
+    MAX_TEXT_CHARS,
+    SLUG,
+    Box,
+    Counts,
+    Gallery,
+    GalleryChanges,
+    Image,
+    ImageChanges,
+    State,
+    is_storable,
+)
 from indexer.tables import embeddings, galleries, images
 from indexer.work_queue import WorkQueue
 
@@ -38,6 +54,8 @@ class Catalogue:
         self.queue = WorkQueue(self.database)
         self.holdings = Holdings(self.database)
         self.changes = ChangeLog(self.database)
+        self.keys = KeyRing(self.database)
+        self.audit = AuditLog(self.database)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -75,10 +93,42 @@ class Catalogue:
             row = connection.execute(select(galleries).where(mine)).one()
             return _gallery(row, _count_states(connection, row.id))
 
+    def change_gallery(self, name: str, changes: GalleryChanges) -> Gallery:
+        """Set these fields. Raises GalleryNotFound, and BadMetadata for what can't be set.
+
+        Deletions under way are waited for: what is held once this returns stays.
+        """
+        _check_days(changes.get("retention_days"))
+        _check_hold(changes.get("legal_hold"))
+        with self.database.write() as connection:
+            gallery_id = find_gallery(connection, name, "exclude")
+            if changes:
+                mine = galleries.c.id == gallery_id
+                connection.execute(update(galleries).where(mine).values(changes))
+        return self.gallery(name)
+
+    def change_image(self, image_id: int, changes: ImageChanges) -> Image:
+        """Set these fields. Raises ImageNotFound, and BadMetadata for what can't be set."""
+        _check_hold(changes.get("legal_hold"))
+        image = self.image(image_id)
+        with self.database.write() as connection:
+            # The gallery's lock first, as everybody takes it.
+            lock_galleries(connection, [find_gallery(connection, image.gallery)])
+            if changes:
+                mine = images.c.id == image_id
+                connection.execute(update(images).where(mine).values(changes))
+        return self.image(image_id)
+
     def gallery_id(self, name: str) -> int:
         """Raises GalleryNotFound. Cheap: counts nothing."""
         with self.database.read() as connection:
             return find_gallery(connection, name)
+
+    def reason_required(self, gallery: str) -> bool:
+        """Whether who looks into this gallery must say why. Raises GalleryNotFound."""
+        with self.database.read() as connection:
+            mine = galleries.c.id == find_gallery(connection, gallery)
+            return bool(connection.scalar(select(galleries.c.reason_required).where(mine)))
 
     def cameras(self, gallery: str) -> list[str]:
         """The cameras named in this gallery, sorted. Raises GalleryNotFound."""
@@ -153,6 +203,7 @@ def _image(row: Row[Any]) -> Image:
         reason=row.reason,
         created_at=row.created_at,
         embedded_at=row.embedded_at,
+        legal_hold=row.legal_hold,
     )
 
 
@@ -169,4 +220,26 @@ def _count_states(connection: Connection, gallery_id: int | None) -> dict[int, C
 
 
 def _gallery(row: Row[Any], counts: dict[int, Counts]) -> Gallery:
-    return Gallery(row.id, row.name, row.created_at, counts.get(row.id, Counts()))
+    return Gallery(
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        counts=counts.get(row.id, Counts()),
+        retention_days=row.retention_days,
+        legal_hold=row.legal_hold,
+        reason_required=row.reason_required,
+    )
+
+
+def _check_days(days: int | None) -> None:
+    if days is not None and not 1 <= days <= MAX_RETENTION_DAYS:
+        raise BadMetadata("retention_days", f"expected 1 to {MAX_RETENTION_DAYS}, got {days}")
+
+
+def _check_hold(reason: str | None) -> None:
+    if reason is not None and not is_storable(reason):
+        raise BadMetadata(
+            "legal_hold",
+            f"expected 1 to {MAX_TEXT_CHARS} characters, none of them NUL or half of one, "
+            f"got {reason[:40]!r}",
+        )

@@ -42,6 +42,34 @@ class ImageNotFound(IndexerError):
         self.image_id = image_id
 
 
+class InvalidKey(IndexerError, ValueError):
+    """No such key can be made."""
+
+
+class KeyExists(IndexerError):
+    """The name is taken, if only by a key that was revoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a key named {name!r} exists already; revoked ones keep their names")
+        self.name = name
+
+
+class KeyNotFound(IndexerError):
+    """No key has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no key named {name[:80]!r}")
+        self.name = name
+
+
+class LegalHold(IndexerError):
+    """It may not be deleted for now. what: the gallery or image that is held, in words."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what} is under legal hold and can't be deleted: {reason}")
+        self.reason = reason
+
+
 class BadPicture(IndexerError, ValueError):
     """This file can't be used, and trying again won't help.
 

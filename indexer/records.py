@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from indexer.errors import BadMetadata
 
@@ -16,6 +16,7 @@ MAX_TEXT_CHARS = 200
 MAX_TAGS = 32
 MAX_FILE_NAME_CHARS = 255
 MAX_ID = 2**63 - 1
+MAX_RETENTION_DAYS = 36_500
 
 
 def is_storable(text: str) -> bool:
@@ -93,12 +94,34 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """A named set of pictures that is searched as one. name: a slug, see SLUG."""
+    """A named set of pictures that is searched as one. name: a slug, see SLUG.
+
+    retention_days: from a picture's arrival to its deletion, None for ever. legal_hold: why
+    nothing in it may be deleted, None where it may. reason_required: whether who looks must say
+    why.
+    """
 
     id: int
     name: str
     created_at: datetime
     counts: Counts
+    retention_days: int | None = None
+    legal_hold: str | None = None
+    reason_required: bool = False
+
+
+class GalleryChanges(TypedDict, total=False):
+    """Fields of a Gallery to be set; those left out stay."""
+
+    retention_days: int | None
+    legal_hold: str | None
+    reason_required: bool
+
+
+class ImageChanges(TypedDict, total=False):
+    """Fields of an Image to be set; those left out stay."""
+
+    legal_hold: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +129,8 @@ class Image:
     """One picture (or one box of it) in one gallery.
 
     width_px, height_px: the whole upright picture, not its box. reason: why it failed, a
-    sentence for people; None unless state is "failed". Times are aware, UTC.
+    sentence for people; None unless state is "failed". legal_hold: why it may not be deleted.
+    Times are aware, UTC.
     """
 
     id: int
@@ -126,6 +150,7 @@ class Image:
     reason: str | None
     created_at: datetime
     embedded_at: datetime | None
+    legal_hold: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +229,15 @@ class IndexStatus:
     """generation: the last change applied. indexed: vectors held, all galleries together.
 
     in_step: everything committed at the last look is applied. error: why the last look failed.
+    behind_s: since the last look that went well. snapshot_age_s: None where there is none.
     """
 
     generation: int
     indexed: int
     in_step: bool
     error: str | None
+    behind_s: float
+    snapshot_age_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

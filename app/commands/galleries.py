@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import PANEL_DATA, DataDir
+from app.commands.records import record_command
 from app.settings import load_settings
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
@@ -65,5 +66,6 @@ def delete(
     total = counts.pending + counts.searchable + counts.failed
     if not yes:
         typer.confirm(f"Delete gallery {name} with {total:,} pictures?", abort=True)
+    record_command(catalogue, "delete", name, what="the whole gallery")
     deletion.delete_gallery(catalogue, store, name)
     typer.echo(f"Deleted gallery {name}.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 PANEL_DATA = "Galleries and pictures"
+PANEL_TRUST = "Who may, and who did"
 
 DataDir = Annotated[
     Path | None,

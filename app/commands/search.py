@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.options import PANEL_DATA, DataDir, GalleryName, Model
+from app.commands.records import command_caller
 from app.errors import CommandError
 from app.settings import load_settings
 
@@ -24,25 +25,31 @@ def search(
     text: Annotated[str, typer.Argument(help="A description of a person.")],
     gallery: GalleryName,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many pictures.")] = 10,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why you look: it is put on record.")
+    ] = None,
     data_dir: DataDir = None,
     model: Model = None,
 ) -> None:
     """Rank a gallery's pictures by a description."""
     settings = load_settings(data_dir=data_dir, model=model)
-    show_hits(find_once(settings, gallery, text, limit))
+    show_hits(find_once(settings, gallery, text, limit, reason))
 
 
-def find_once(settings: Settings, gallery: str, text: str, limit: int) -> SearchResponse:
+def find_once(
+    settings: Settings, gallery: str, text: str, limit: int, reason: str | None = None
+) -> SearchResponse:
     """One search, without a server. Raises CommandError, IndexerError."""
     from pydantic import ValidationError
 
+    from app.audit import search_on_record
+    from app.errors import ProblemError
     from app.problems import message_of
     from app.schemas import SearchRequest
-    from app.search import find_people
     from app.wiring import build_services
 
     try:
-        request = SearchRequest(gallery=gallery, text=text, limit=limit)
+        request = SearchRequest(gallery=gallery, text=text, limit=limit, reason=reason)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise CommandError(f"{first['loc'][0]}: {message_of(dict(first))}") from None
@@ -50,13 +57,15 @@ def find_once(settings: Settings, gallery: str, text: str, limit: int) -> Search
     services.catalogue.gallery_id(gallery)
     services.live_index.start()
     try:
-        found = find_people(services, request)
+        found = search_on_record(services, command_caller(), request)
         if not found.results and services.catalogue.gallery(gallery).counts.searchable:
             raise CommandError(
                 f"the pictures of {gallery} were embedded by another model than {settings.model}: "
                 "`passerby serve` or `passerby worker` with this one embeds them anew"
             )
         return found
+    except ProblemError as error:  # a reason is missing
+        raise CommandError(error.detail) from error
     finally:
         services.live_index.stop()
         services.catalogue.close()

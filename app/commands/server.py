@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     import uvicorn
     from fastapi import FastAPI
+
+    from indexer.catalogue import Catalogue
 
 GRACE_S = 2  # for requests in progress, once the program is told to stop
 PANEL = "Run the service"
@@ -88,6 +91,7 @@ def run_server(
         from app.wiring import build_services
 
         services = build_services(settings, with_worker=with_worker)
+        require_keys(settings, services.catalogue)
         config = server_config(create_app(settings, services), settings)
 
         class Server(uvicorn.Server):
@@ -114,6 +118,16 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def require_keys(settings: Settings, catalogue: Catalogue) -> None:
+    """Raises CommandError where others could reach the service and nobody has a key."""
+    now = datetime.now(UTC)
+    if not settings.is_private and not any(key.is_active(now) for key in catalogue.keys.all()):
+        raise CommandError(
+            f"{settings.host} is reachable by others, and there is no active access key: make one "
+            "with `passerby keys create NAME --scope admin`, or listen on 127.0.0.1"
+        )
 
 
 def take_port(host: str, port: int) -> socket.socket:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Response
 
-from app.deps import AppServices, GallerySlug, require_json
+from app.audit import record
+from app.deps import AppCaller, AppServices, GallerySlug, require_json
 from app.documentation import problems
 from app.schemas import GalleryCreate, GalleryDetail, GalleryList, GallerySummary
 from app.views import show_gallery, show_gallery_detail
@@ -29,18 +30,23 @@ router = APIRouter(prefix="/galleries", tags=["galleries"])
         "storage_full",
     ),
 )
-def create(request: GalleryCreate, services: AppServices, response: Response) -> GallerySummary:
+def create(
+    request: GalleryCreate, services: AppServices, caller: AppCaller, response: Response
+) -> GallerySummary:
     """An empty gallery. Its name is its address: a-z, 0-9, `-` and `_`, at most 64 of them."""
+    caller.require_sight(request.name)
     gallery = services.catalogue.create_gallery(request.name)
     response.headers["Location"] = f"/galleries/{gallery.name}"
     return show_gallery(gallery)
 
 
 @router.get("", summary="List galleries", responses=problems())
-def list_all(services: AppServices) -> GalleryList:
-    """All galleries by name, with how many pictures are pending, searchable and failed."""
+def list_all(services: AppServices, caller: AppCaller) -> GalleryList:
+    """Those that the key may see, by name, with how many pictures are pending, searchable and
+    failed."""
+    found = services.catalogue.galleries()
     return GalleryList(
-        galleries=[show_gallery(gallery) for gallery in services.catalogue.galleries()]
+        galleries=[show_gallery(gallery) for gallery in found if caller.sees(gallery.name)]
     )
 
 
@@ -59,9 +65,11 @@ def show(gallery: GallerySlug, services: AppServices) -> GalleryDetail:
     "/{gallery}",
     status_code=204,
     summary="Delete a gallery and all its pictures",
-    responses=problems("origin_refused", "gallery_not_found", "validation_failed"),
+    responses=problems("origin_refused", "gallery_not_found", "validation_failed", "storage_full"),
 )
-def delete(gallery: GallerySlug, services: AppServices) -> None:
+def delete(gallery: GallerySlug, services: AppServices, caller: AppCaller) -> None:
     """Rows, vectors and bytes. Nothing of it can be found from the moment this answers."""
+    services.catalogue.gallery_id(gallery)
+    record(services, caller, "delete", gallery, what="the whole gallery")
     delete_gallery(services.catalogue, services.store, gallery)
     services.live_index.catch_up()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app import __version__
-from app.deps import AppServices
 from app.documentation import problems
 from app.errors import KINDS, ProblemError
-from app.readiness import check_readiness
 from app.schemas import Health, ProblemKind, Readiness
+from app.services import Services
 
 router = APIRouter(tags=["service"])
 
 
-@router.get("/healthz", summary="Is the process alive?", responses=problems())
-def healthz() -> Health:
+@router.get("/healthz", summary="Is the process alive?", responses=problems(is_open=True))
+async def healthz() -> Health:
     """Answers as long as the process does. Touches nothing else."""
     return Health(version=__version__)
 
@@ -24,13 +23,15 @@ def healthz() -> Health:
     "/readyz",
     summary="Can it do its work?",
     responses={
-        **problems(),
+        **problems(is_open=True),
         503: {"description": "Not ready; `checks` says why.", "model": Readiness},
     },
 )
-def readyz(services: AppServices, response: Response) -> Readiness:
-    """The database answers, the model makes a vector, the index is in step, the worker works."""
-    readiness = check_readiness(services)
+async def readyz(request: Request, response: Response) -> Readiness:
+    """The database and the storage answer, the model makes a vector, the index is in step, the
+    worker works: as found a moment ago, so that this answers at once whatever hangs."""
+    services: Services = request.app.state.services  # not AppServices: that may wait for a thread
+    readiness = services.watches.read()
     response.status_code = 200 if readiness.ready else 503
     return readiness
 
@@ -38,7 +39,7 @@ def readyz(services: AppServices, response: Response) -> Readiness:
 @router.get(
     "/problems/{code}",
     summary="What a kind of problem means",
-    responses=problems("route_not_found", "validation_failed"),
+    responses=problems("route_not_found", "validation_failed", is_open=True),
 )
 def explain(code: str) -> ProblemKind:
     """What the `type` of a problem leads to."""

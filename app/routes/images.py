@@ -7,7 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from app.audit import record, record_view
 from app.deps import (
+    AppCaller,
     AppServices,
     AppSettings,
     GallerySlug,
@@ -20,9 +22,11 @@ from app.pictures import content_response, overlay_response, thumbnail_response
 from app.schemas import (
     MAX_ID,
     MAX_TEXT_CHARS,
+    REASON,
     ImageAttention,
     ImageDetail,
     ImageList,
+    Reason,
     State,
     Text,
     UploadResponse,
@@ -36,7 +40,13 @@ router = APIRouter(tags=["images"])
 Description = Annotated[
     Text, Query(description=f"What it was looked for by, up to {MAX_TEXT_CHARS} characters.")
 ]
+Why = Annotated[
+    Reason | None,
+    Query(description=f"{REASON} One stated in the last hour holds for what is looked at."),
+]
 EXPLAINING = problems(
+    "reason_required",
+    "storage_full",
     "image_not_found",
     "image_not_searchable",
     "validation_failed",
@@ -119,10 +129,12 @@ def show(image_id: ImageId, services: AppServices) -> ImageDetail:
     "/images/{image_id}",
     status_code=204,
     summary="Delete a picture",
-    responses=problems("origin_refused", "image_not_found", "validation_failed"),
+    responses=problems("origin_refused", "image_not_found", "validation_failed", "storage_full"),
 )
-def delete(image_id: ImageId, services: AppServices) -> None:
+def delete(image_id: ImageId, services: AppServices, caller: AppCaller, reason: Why = None) -> None:
     """Row, vector and bytes. It can't be found from the moment this answers."""
+    image = services.catalogue.image(image_id)
+    record(services, caller, "delete", image.gallery, image_ids=[image_id], reason=reason)
     delete_image(services.catalogue, services.store, image_id)
     services.live_index.catch_up()
 
@@ -138,13 +150,26 @@ def delete(image_id: ImageId, services: AppServices) -> None:
         },
         304: {"description": "Unchanged (`If-None-Match`)."},
         **problems(
-            "image_not_found", "validation_failed", "picture_missing", "storage_unavailable"
+            "image_not_found",
+            "reason_required",
+            "validation_failed",
+            "picture_missing",
+            "storage_full",
+            "storage_unavailable",
         ),
     },
 )
-def content(image_id: ImageId, request: Request, services: AppServices) -> Response:
+def content(
+    image_id: ImageId,
+    request: Request,
+    services: AppServices,
+    caller: AppCaller,
+    reason: Why = None,
+) -> Response:
     """Its `ETag` is the SHA-256 of the bytes."""
-    return content_response(services, services.catalogue.image(image_id), request.headers)
+    image = services.catalogue.image(image_id)
+    record_view(services, caller, image, "content", reason)
+    return content_response(services, image, request.headers)
 
 
 @router.get(
@@ -156,16 +181,26 @@ def content(image_id: ImageId, request: Request, services: AppServices) -> Respo
         304: {"description": "Unchanged (`If-None-Match`)."},
         **problems(
             "image_not_found",
+            "reason_required",
             "validation_failed",
             "picture_missing",
+            "storage_full",
             "undecodable_picture",
             "storage_unavailable",
         ),
     },
 )
-def thumbnail(image_id: ImageId, request: Request, services: AppServices) -> Response:
+def thumbnail(
+    image_id: ImageId,
+    request: Request,
+    services: AppServices,
+    caller: AppCaller,
+    reason: Why = None,
+) -> Response:
     """Upright, and cropped to its box where it has one."""
-    return thumbnail_response(services, services.catalogue.image(image_id), request.headers)
+    image = services.catalogue.image(image_id)
+    record_view(services, caller, image, "thumbnail", reason)
+    return thumbnail_response(services, image, request.headers)
 
 
 @router.get(
@@ -173,10 +208,17 @@ def thumbnail(image_id: ImageId, request: Request, services: AppServices) -> Res
     summary="Why the picture fits a description",
     responses=EXPLAINING,
 )
-def attention(image_id: ImageId, text: Description, services: AppServices) -> ImageAttention:
+def attention(
+    image_id: ImageId,
+    text: Description,
+    services: AppServices,
+    caller: AppCaller,
+    reason: Why = None,
+) -> ImageAttention:
     """What each word, and each part of the picture (or of its box), did for the score: attention
     in the model, weighted by its gradient. It tells what the model used, not that it is right."""
     image = services.catalogue.image(image_id)
+    record_view(services, caller, image, "attention", reason)
     return show_attention(
         image,
         text,
@@ -202,7 +244,14 @@ def attention(image_id: ImageId, text: Description, services: AppServices) -> Im
     },
 )
 def attention_overlay(
-    image_id: ImageId, text: Description, request: Request, services: AppServices
+    image_id: ImageId,
+    text: Description,
+    request: Request,
+    services: AppServices,
+    caller: AppCaller,
+    reason: Why = None,
 ) -> Response:
     """What `overlay_url` of `/images/{image_id}/attention` leads to."""
-    return overlay_response(services, services.catalogue.image(image_id), text, request.headers)
+    image = services.catalogue.image(image_id)
+    record_view(services, caller, image, "attention", reason)
+    return overlay_response(services, image, text, request.headers)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.deps import AppServices, ImageId
+from app.audit import record_samples, record_view, search_on_record
+from app.caller import Caller
+from app.deps import AppCaller, AppServices, ImageId
 from app.errors import ProblemError
-from app.problems import problem_of, request_id
-from app.schemas import MAX_NAME_CHARS, MAX_TEXT_CHARS, Problem, SearchResponse
-from app.search import find_people
+from app.routes import login
+from app.routes.page import PageRoute, explain, render
+from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_TEXT_CHARS, SearchResponse
 from app.search_form import SearchForm
 from app.services import Services
 from app.views import attention_url
@@ -38,25 +35,6 @@ NUM_SAMPLES = 24
 NUM_FAILURES = 200
 MAX_GALLERY_NAME = 64  # as catalogue.SLUG has it
 
-log = logging.getLogger("passerby.pages")
-templates = Jinja2Templates(FOLDER / "templates")
-
-
-class PageRoute(APIRoute):
-    """Answers errors with a page, in the same words as the API's problem documents."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_with_page(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Exception as error:
-                problem = _explain(request, error)
-                return _render(request, "error.html", {"problem": problem}, problem.status)
-
-        return handle_with_page
-
 
 class RevalidatedFiles(StaticFiles):
     """Static files that a browser asks about each time (a 304 as a rule): after an upgrade it
@@ -74,16 +52,17 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def install(app: FastAPI) -> None:
     """Add the pages, and their static files under /static."""
     app.include_router(router)
+    app.include_router(login.router)
     app.mount("/static", RevalidatedFiles(directory=FOLDER / "static"), name="static")
 
 
 @router.get("/")
-def show_search(request: Request, services: AppServices) -> Response:
+def show_search(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """The search form with its results; without a question, a look into the gallery."""
-    galleries = services.catalogue.galleries()
+    galleries = [each for each in services.catalogue.galleries() if caller.sees(each.name)]
     gallery = _choose(galleries, request.query_params.get("gallery"))
     if gallery is None:
-        return _render(request, "search.html", {"nav": "search", "title": "Passerby"})
+        return render(request, "search.html", {"nav": "search", "title": "Passerby"})
     given = {name: request.query_params.getlist(name) for name in request.query_params}
     form = SearchForm.read(given, gallery.name)
     context: dict[str, Any] = {
@@ -96,26 +75,31 @@ def show_search(request: Request, services: AppServices) -> Response:
         "index_error": services.live_index.status().error,
         "examples": EXAMPLES,
         "max_text": MAX_TEXT_CHARS,
+        "max_reason": MAX_REASON_CHARS,
     }
     status = 200
     if form.problems:
         status = 422
     elif form.is_query:
-        status = _add_found(request, services, form, context)
-    else:
+        status = _add_found(request, services, caller, form, context)
+    elif not gallery.reason_required:
         first = services.catalogue.list_images(gallery.name, "searchable", limit=10 * NUM_SAMPLES)
         # Neighbours tend to show the same person, so not simply the first ones.
         context["samples"] = first[:: max(1, len(first) // NUM_SAMPLES)][:NUM_SAMPLES]
+        record_samples(services, caller, gallery.name, context["samples"])
     context |= _titles(form, context.get("found"), gallery)
-    return _render(request, "search.html", context, status)
+    return render(request, "search.html", context, status)
 
 
 @router.get("/pictures/{image_id}")
-def show_picture(request: Request, services: AppServices, image_id: ImageId) -> Response:
+def show_picture(
+    request: Request, services: AppServices, caller: AppCaller, image_id: ImageId
+) -> Response:
     """One picture with all that is known of it. `from`: the search that it was found by."""
     picture = services.catalogue.image(image_id)
     search = SearchForm.parse(request.query_params.get("from", ""))
-    own = SearchForm(gallery=picture.gallery)
+    record_view(services, caller, picture, "page", search.reason or None if search else None)
+    own = SearchForm(gallery=picture.gallery, reason=search.reason if search else "")
     why = search is not None and search.text and not search.problems
     can_tell = services.explanations is not None and picture.state == "searchable"
     context = {
@@ -126,13 +110,13 @@ def show_picture(request: Request, services: AppServices, image_id: ImageId) -> 
         "back_href": (search or own).url,
         "like_href": own.more_like(picture.id),
     }
-    return _render(request, "picture.html", context)
+    return render(request, "picture.html", context)
 
 
 @router.get("/upload")
-def show_upload(request: Request, services: AppServices) -> Response:
+def show_upload(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """Where pictures are sent from; static/upload.js does the sending."""
-    galleries = services.catalogue.galleries()
+    galleries = [each for each in services.catalogue.galleries() if caller.sees(each.name)]
     gallery = _choose(galleries, request.query_params.get("gallery"))
     context: dict[str, object] = {
         "nav": "upload",
@@ -147,7 +131,7 @@ def show_upload(request: Request, services: AppServices) -> Response:
         context["failures"] = services.catalogue.list_images(
             gallery.name, state="failed", limit=NUM_FAILURES
         )
-    return _render(request, "upload.html", context)
+    return render(request, "upload.html", context)
 
 
 def _choose(galleries: list[Gallery], name: str | None) -> Gallery | None:
@@ -162,17 +146,21 @@ def _choose(galleries: list[Gallery], name: str | None) -> Gallery | None:
 
 
 def _add_found(
-    request: Request, services: Services, form: SearchForm, context: dict[str, Any]
+    request: Request,
+    services: Services,
+    caller: Caller,
+    form: SearchForm,
+    context: dict[str, Any],
 ) -> int:
     """Search, and put what was found, or what went wrong, into the context; the status."""
     try:
-        found = find_people(services, form.request())
+        found = search_on_record(services, caller, form.request())
         context["found"] = found
         context["longer"] = form.longer if len(found.results) == form.limit else None
         if form.like is not None and not form.text:
             context["like"] = services.catalogue.image(form.like)
     except (ProblemError, IndexerError) as error:
-        context["problem"] = _explain(request, error)
+        context["problem"] = explain(request, error)
         return int(context["problem"].status)
     return 200
 
@@ -192,48 +180,3 @@ def _titles(form: SearchForm, found: SearchResponse | None, gallery: Gallery) ->
         "title": title,
         "announce": f"{number:,} {'picture' if number == 1 else 'pictures'} found",
     }
-
-
-def _explain(request: Request, error: Exception) -> Problem:
-    problem = problem_of(error)
-    if problem.status >= 500:
-        log.error("request %s: %s", request_id(request.scope), problem.code, exc_info=error)
-    return problem
-
-
-def _render(
-    request: Request, name: str, context: Mapping[str, object], status: int = 200
-) -> Response:
-    """A page. It shows people, so only this browser may keep it, and asks again each time."""
-    headers = {"Cache-Control": "private, no-cache"}
-    return templates.TemplateResponse(request, name, dict(context), status, headers)
-
-
-def _when(moment: datetime) -> str:
-    """`1 May 2026, 14:30`, in UTC."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.day} {utc:%b %Y, %H:%M}"
-
-
-def _spoken(given: str) -> str:
-    """A time of the search form in the same words; as it was given when it is none."""
-    try:
-        return _when(datetime.fromisoformat(given).replace(tzinfo=UTC))
-    except ValueError:
-        return given[:40]
-
-
-def _size(num_bytes: int) -> str:
-    """`340 kB`, `2.1 MB`, `32 MB`; powers of 1024, as the limits are."""
-    if num_bytes < 2**20:
-        return f"{-(-num_bytes // 2**10)} kB"
-    return f"{num_bytes / 2**20:.1f} MB".replace(".0 ", " ")
-
-
-templates.env.filters |= {
-    "grouped": lambda number: f"{number:,}",
-    "when": _when,
-    "spoken": _spoken,
-    "size": _size,
-    "ms": lambda value: f"{value:.0f}" if value >= 10 else f"{value:.1f}",
-}

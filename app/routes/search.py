@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
-from app.deps import AppServices, require_json
+from app.audit import search_on_record
+from app.deps import AppCaller, AppServices, require_json
 from app.documentation import problems
 from app.schemas import SearchRequest, SearchResponse
-from app.search import find_people
 
 router = APIRouter(tags=["search"])
 
@@ -22,15 +22,17 @@ router = APIRouter(tags=["search"])
         "gallery_not_found",
         "image_not_found",
         "image_not_searchable",
+        "reason_required",
         "request_too_large",
+        "storage_full",
         "unsupported_media_type",
         "validation_failed",
     ),
 )
-def search(request: SearchRequest, services: AppServices) -> SearchResponse:
+def search(request: SearchRequest, services: AppServices, caller: AppCaller) -> SearchResponse:
     """Rank a gallery's pictures by how well they fit `text`, or by likeness to the picture
     `image_id`. `limit` pictures come back whenever that many meet the filters.
 
     A description longer than the model reads is cut, and the answer says so (`truncated`).
     """
-    return find_people(services, request)
+    return search_on_record(services, caller, request)

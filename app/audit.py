@@ -1,0 +1,109 @@
+"""What is put on record before it is answered, and the reasons that galleries ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from app.caller import Caller
+from app.errors import FieldError, ProblemError
+from app.schemas import SearchRequest, SearchResponse
+from app.search import find_people
+from app.services import Services
+from indexer.audit_log import Action, Deed
+from indexer.errors import ImageNotFound
+from indexer.records import Image
+
+REASON_HOLDS = timedelta(hours=1)
+
+
+def search_on_record(services: Services, caller: Caller, request: SearchRequest) -> SearchResponse:
+    """find_people, its question and answer on record. Raises as it does, and GalleryNotFound or
+    ImageNotFound for what the caller may not see, ProblemError where a reason is missing."""
+    caller.require_sight(request.gallery)
+    if request.image_id is not None:
+        require_sight_of_image(services, caller, request.image_id)
+    require_reason(services, request.gallery, request.reason)
+    found = find_people(services, request)
+    record(
+        services,
+        caller,
+        "search",
+        request.gallery,
+        what=request.text or f"like image {request.image_id}",
+        image_ids=[result.image_id for result in found.results],
+        reason=request.reason,
+        result_count=len(found.results),
+    )
+    return found
+
+
+def record_view(
+    services: Services, caller: Caller, image: Image, what: str, reason: str | None = None
+) -> None:
+    """Someone is about to see a picture. A reason given lately for this gallery holds.
+
+    Raises ProblemError where there is none and the gallery asks for one.
+    """
+    if what == "thumbnail" and services.shown.has(caller, image.id):
+        return
+    stated = reason or services.catalogue.audit.stated_reason(
+        caller.key_id, image.gallery, REASON_HOLDS
+    )
+    require_reason(services, image.gallery, stated)
+    record(services, caller, "view", image.gallery, what=what, image_ids=[image.id], reason=stated)
+
+
+def record_samples(
+    services: Services, caller: Caller, gallery: str, images: Sequence[Image]
+) -> None:
+    """A look into a gallery without a question; nothing is written where nothing new is shown."""
+    if all(services.shown.has(caller, image.id) for image in images):
+        return
+    record(
+        services, caller, "view", gallery, what="samples", image_ids=[image.id for image in images]
+    )
+
+
+def record(
+    services: Services,
+    caller: Caller,
+    action: Action,
+    gallery: str | None = None,
+    *,
+    what: str | None = None,
+    image_ids: Sequence[int] = (),
+    reason: str | None = None,
+    result_count: int | None = None,
+) -> None:
+    """Put something on record. What can't be recorded must not happen: call it before a change,
+    and before an answer is sent. Raises DatabaseUnavailable, StorageFull."""
+    deed = Deed(
+        who=caller.name,
+        action=action,
+        key_id=caller.key_id,
+        gallery=gallery,
+        what=what,
+        image_ids=tuple(image_ids),
+        reason=reason,
+        result_count=result_count,
+        request_id=caller.request_id,
+    )
+    services.catalogue.audit.record(deed)
+    if action in ("search", "view"):
+        services.shown.add(caller, image_ids)
+
+
+def require_reason(services: Services, gallery: str, reason: str | None) -> None:
+    """Raises ProblemError where this gallery asks for a reason and none is stated."""
+    if reason is None and services.catalogue.reason_required(gallery):
+        message = f"gallery {gallery} asks why you look: state a case, a request, a duty"
+        raise ProblemError(
+            "reason_required", f"reason: {message}.", errors=[FieldError("reason", message)]
+        )
+
+
+def require_sight_of_image(services: Services, caller: Caller, image_id: int) -> None:
+    """Raises ImageNotFound for one that is not in the caller's galleries."""
+    if caller.galleries is not None and not caller.sees(services.catalogue.image(image_id).gallery):
+        raise ImageNotFound(image_id)

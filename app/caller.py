@@ -1,0 +1,49 @@
+"""Whoever asks: what they may do, and in which galleries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from indexer.errors import GalleryNotFound
+from indexer.key_ring import SCOPES, Scope
+
+if TYPE_CHECKING:
+    from indexer.key_ring import AccessKey
+
+
+@dataclass(frozen=True)
+class Caller:
+    """name: as it stands in the audit log. key_id: None for who needs no key.
+    galleries: the names of those that exist for this caller, None for all."""
+
+    name: str
+    key_id: int | None = None
+    scopes: frozenset[Scope] = frozenset(SCOPES)
+    galleries: frozenset[str] | None = None
+    by_cookie: bool = False
+    request_id: str | None = None
+
+    def may(self, scope: Scope) -> bool:
+        """Whether its key has this scope."""
+        return scope in self.scopes
+
+    def sees(self, gallery: str) -> bool:
+        """Whether this gallery exists for it."""
+        return self.galleries is None or gallery in self.galleries
+
+    def require_sight(self, gallery: str) -> None:
+        """Raises GalleryNotFound: who may not see it is not told that it is there."""
+        if not self.sees(gallery):
+            raise GalleryNotFound(gallery[:80])
+
+
+LOCAL = Caller("local")
+"""Whoever reaches a service on loopback that has no keys."""
+NOBODY = Caller("nobody", scopes=frozenset(), galleries=frozenset())
+"""Whoever asks for what is open to all."""
+
+
+def caller_of(key: AccessKey, by_cookie: bool = False, request_id: str | None = None) -> Caller:
+    """The holder of a key."""
+    return Caller(key.name, key.id, key.scopes, key.galleries, by_cookie, request_id)

@@ -1,0 +1,85 @@
+"""passerby audit: verify and export the record of who did what; no server needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.options import PANEL_TRUST, DataDir
+from app.commands.records import record_command
+from app.errors import CommandError
+from app.settings import load_settings
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(
+        group,
+        name="audit",
+        help="Check and export the record of who did what.",
+        rich_help_panel=PANEL_TRUST,
+    )
+
+
+@group.command("verify")
+def verify(
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            help="SEQ:HASH that an earlier check printed: shows a log cut off or written anew.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Follow the chain of hashes from the first row to the last. Exit code 1 where it is broken."""
+    from app.wiring import open_data
+
+    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    verdict = catalogue.audit.verify(None if head is None else _parse_head(head))
+    if verdict.fault is not None:
+        raise CommandError(
+            f"the audit log is broken: {verdict.fault}; up to row {verdict.seq} it is whole"
+        )
+    typer.echo(f"{verdict.seq:,} rows, whole. Note this where nobody can change it:")
+    typer.echo(f"{verdict.seq}:{verdict.hash}")
+
+
+@group.command("export")
+def export(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file. [default: standard output]")
+    ] = None,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only later rows than this.")] = 0,
+    data_dir: DataDir = None,
+) -> None:
+    """One JSON object a line, in order. That it was exported is its last row."""
+    from app.views import show_audit_row
+    from app.wiring import open_data
+
+    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    record_command(catalogue, "export", what=f"audit after {after}")
+    rows = catalogue.audit.rows(after)
+    try:
+        with out.open("x") if out else sys.stdout as file:
+            for row in rows:
+                file.write(json.dumps(show_audit_row(row).model_dump(mode="json")) + "\n")
+    except OSError as error:
+        raise CommandError(f"{out}: can't be written: {error.strerror}") from error
+
+
+def _parse_head(given: str) -> tuple[int, str]:
+    seq, _, digest = given.partition(":")
+    is_hash = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+    if not (seq.isascii() and seq.isdigit() and is_hash):
+        raise CommandError(
+            f"--head: expected SEQ:HASH as `audit verify` printed, got {given[:80]!r}"
+        )
+    return int(seq), digest

@@ -1,0 +1,101 @@
+"""passerby keys: create, list, revoke; no server needed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.commands.options import PANEL_TRUST, DataDir
+from app.commands.records import record_command
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from indexer.key_ring import AccessKey, Scope
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(
+        group, name="keys", help="Create, list and revoke access keys.", rich_help_panel=PANEL_TRUST
+    )
+
+
+@group.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what will hold it.")],
+    scope: Annotated[
+        list[str],
+        typer.Option("--scope", "-s", help="search, ingest or admin; give several times."),
+    ],
+    gallery: Annotated[
+        list[str] | None,
+        typer.Option("--gallery", "-g", help="Only this one; give several times. [default: all]"),
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0.001, max=36500, help="Ends after so many days.")
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option("--requests-per-minute", help="Its limit.", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key. Its secret is printed this once, alone on standard output."""
+    from app.wiring import open_data
+
+    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    scopes: list[Scope] = scope  # type: ignore[assignment]  # create checks them
+    where = ", ".join(sorted(gallery)) if gallery else "all galleries"
+    record_command(catalogue, "keys", what=f"create {name} for {', '.join(scope)} in {where}")
+    secret, key = catalogue.keys.create(
+        name,
+        scopes,
+        galleries=gallery or None,
+        expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
+        requests_per_minute=requests_per_minute,
+    )
+    typer.echo(f"Key {key.name} for {', '.join(sorted(key.scopes))} in {where}:", err=True)
+    typer.echo(secret)
+    typer.echo("It is not shown again. Send it as `Authorization: Bearer KEY`.", err=True)
+
+
+@group.command("list")
+def list_all(data_dir: DataDir = None) -> None:
+    """Names, scopes, galleries and ends; those that ended too."""
+    from rich.table import Table
+
+    from app.commands.progress import console
+    from app.wiring import open_data
+
+    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    table = Table("key", "scopes", "galleries", "a minute", "created", "ends", box=None)
+    for key in catalogue.keys.all():
+        where = "all" if key.galleries is None else ", ".join(sorted(key.galleries))
+        rate = "" if key.requests_per_minute is None else f"{key.requests_per_minute:,}"
+        made = f"{key.created_at:%Y-%m-%d %H:%M}"
+        table.add_row(key.name, ", ".join(sorted(key.scopes)), where, rate, made, _end(key))
+    console.print(table if table.row_count else "No keys.")
+
+
+@group.command("revoke")
+def revoke(
+    name: Annotated[str, typer.Argument(help="Name of the key.")], data_dir: DataDir = None
+) -> None:
+    """End a key, and what was logged in with it, now."""
+    from app.wiring import open_data
+
+    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    record_command(catalogue, "keys", what=f"revoke {name[:80]!r}")
+    typer.echo(f"Revoked key {catalogue.keys.revoke(name).name}.")
+
+
+def _end(key: AccessKey) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}"
+    if key.expires_at is None:
+        return "never"
+    over = "expired" if key.expires_at <= datetime.now(UTC) else "at"
+    return f"{over} {key.expires_at:%Y-%m-%d %H:%M}"

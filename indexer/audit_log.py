@@ -1,0 +1,148 @@
+"""Who did what, when, and why: rows chained by their hashes, so that tampering shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Row, insert, select
+
+from indexer.database import AUDIT_LOCK, Database
+from indexer.tables import audit
+
+Action = Literal["search", "view", "export", "delete", "settings", "keys", "login"]
+NO_HASH = "0" * 64  # before the first row
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that was done, or is about to be.
+
+    who: a key's name, or whom the command line ran as. what: the description searched for, the
+    setting changed, ...; image_ids: the pictures shown or removed; reason: as it was stated.
+    """
+
+    who: str
+    action: Action
+    key_id: int | None = None
+    gallery: str | None = None
+    what: str | None = None
+    image_ids: tuple[int, ...] = ()
+    reason: str | None = None
+    result_count: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A deed on record. seq counts from 1 without gaps; hash covers this row and all before it."""
+
+    seq: int
+    at: datetime
+    deed: Deed
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of a check of the whole chain. seq, hash: of its last good row. fault: what is wrong."""
+
+    seq: int
+    hash: str
+    fault: str | None
+
+
+class AuditLog:
+    """Appends and reads. Raises DatabaseUnavailable and StorageFull; then nothing is on record,
+    and what was to be recorded must not happen."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, deed: Deed) -> AuditRow:
+        """Durable once this returns. One at a time over all processes: the rows are a chain."""
+        with self._database.write() as connection:
+            self._database.lock(connection, AUDIT_LOCK)
+            last = connection.execute(
+                select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+            ).one_or_none()
+            seq, before = (1, NO_HASH) if last is None else (last.seq + 1, last.hash)
+            at = self._database.now(connection)
+            row = AuditRow(seq, at, deed, _chain(before, seq, at, deed))
+            connection.execute(insert(audit).values(**_values(row)))
+        return row
+
+    def rows(self, after_seq: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
+        """In order, read page by page."""
+        left = limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            with self._database.read() as connection:
+                page = connection.execute(
+                    select(audit).where(audit.c.seq > after_seq).order_by(audit.c.seq).limit(size)
+                ).all()
+            yield from map(_row, page)
+            if len(page) < size:
+                return
+            after_seq = page[-1].seq
+            left = None if left is None else left - size
+
+    def newest(self, limit: int) -> list[AuditRow]:
+        """The last ones, newest first."""
+        with self._database.read() as connection:
+            found = connection.execute(select(audit).order_by(audit.c.seq.desc()).limit(limit))
+            return [_row(row) for row in found]
+
+    def stated_reason(self, key_id: int | None, gallery: str, lately: timedelta) -> str | None:
+        """The last reason that this key gave for this gallery, if that was within `lately`."""
+        mine = audit.c.key_id.is_(None) if key_id is None else audit.c.key_id == key_id
+        with self._database.read() as connection:
+            since = self._database.now(connection) - lately
+            row = connection.execute(
+                select(audit.c.reason, audit.c.at)
+                .where(mine, audit.c.gallery == gallery, audit.c.reason.isnot(None))
+                .order_by(audit.c.seq.desc())
+                .limit(1)
+            ).one_or_none()
+        return row.reason if row is not None and row.at >= since else None
+
+    def verify(self, known: tuple[int, str] | None = None) -> Verdict:
+        """Follow the chain from its start.
+
+        known: number and hash of a row, noted elsewhere earlier: with it, a chain that was written
+        anew or cut off shows too.
+        """
+        seq, before = 0, NO_HASH
+        for row in self.rows():
+            if row.seq != seq + 1:
+                return Verdict(seq, before, f"row {seq + 1} is missing")
+            if row.hash != _chain(before, row.seq, row.at, row.deed):
+                return Verdict(seq, before, f"row {row.seq} is not as it was written")
+            seq, before = row.seq, row.hash
+            if known is not None and seq == known[0] and before != known[1]:
+                return Verdict(seq, before, f"row {seq} has another hash than was noted")
+        if known is not None and seq < known[0]:
+            return Verdict(seq, before, f"rows {seq + 1} to {known[0]} are missing at the end")
+        return Verdict(seq, before, None)
+
+
+def _chain(before: str, seq: int, at: datetime, deed: Deed) -> str:
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds")
+    content = [before, seq, moment, *(getattr(deed, field.name) for field in fields(deed))]
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _values(row: AuditRow) -> dict[str, Any]:
+    deed = {field.name: getattr(row.deed, field.name) for field in fields(row.deed)}
+    deed["image_ids"] = list(row.deed.image_ids)
+    return {"seq": row.seq, "at": row.at, **deed, "hash": row.hash}
+
+
+def _row(row: Row[Any]) -> AuditRow:
+    deed = {field.name: getattr(row, field.name) for field in fields(Deed)}
+    return AuditRow(row.seq, row.at, Deed(**deed | {"image_ids": tuple(row.image_ids)}), row.hash)

@@ -1,0 +1,102 @@
+"""The chained record: what shows when somebody changes it, and that none is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from indexer.audit_log import AuditLog, Deed
+from indexer.catalogue import Catalogue
+from indexer.tables import audit
+from tests.indexer.steps import at_once
+
+FULL = Deed(
+    who="ops",
+    action="search",
+    key_id=7,
+    gallery="g",
+    what="a man in a reð coat",
+    image_ids=(3, 1),
+    reason="case 12",
+    result_count=2,
+    request_id="abc",
+)
+
+
+@pytest.fixture
+def log(catalogue: Catalogue) -> AuditLog:
+    """Five rows."""
+    for number in range(4):
+        catalogue.audit.record(Deed(who="ops", action="view", image_ids=(number,)))
+    catalogue.audit.record(FULL)
+    return catalogue.audit
+
+
+def test_rows_come_back_as_they_were_recorded(log: AuditLog) -> None:
+    rows = list(log.rows())
+    assert [row.seq for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[-1].deed == FULL
+    assert list(log.rows(after_seq=2, limit=2)) == rows[2:4]
+    assert log.newest(2) == rows[:-3:-1]
+    verdict = log.verify()
+    assert (verdict.seq, verdict.hash, verdict.fault) == (5, rows[-1].hash, None)
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["who", "action", "gallery", "what", "image_ids", "reason", "result_count", "at", "hash"],
+)
+def test_change_of_any_column_shows(log: AuditLog, catalogue: Catalogue, column: str) -> None:
+    changed = {
+        "image_ids": [3, 2],
+        "result_count": 3,
+        "at": log.newest(1)[0].at + timedelta(microseconds=1),
+        "hash": "0" * 64,
+    }.get(column, "x")
+    with catalogue.database.write() as connection:
+        connection.execute(update(audit).where(audit.c.seq == 5).values({column: changed}))
+    verdict = log.verify()
+    assert verdict.seq == 4
+    assert verdict.fault == "row 5 is not as it was written"
+
+
+def test_row_taken_out_shows(log: AuditLog, catalogue: Catalogue) -> None:
+    with catalogue.database.write() as connection:
+        connection.execute(delete(audit).where(audit.c.seq == 3))
+    assert log.verify().fault == "row 3 is missing"
+
+
+def test_cut_or_rewritten_log_shows_against_a_noted_head(
+    log: AuditLog, catalogue: Catalogue
+) -> None:
+    noted = (5, log.newest(1)[0].hash)
+    with catalogue.database.write() as connection:
+        connection.execute(delete(audit).where(audit.c.seq > 3))
+    assert log.verify().fault is None
+    assert log.verify(noted).fault == "rows 4 to 5 are missing at the end"
+    for _ in range(2):
+        log.record(Deed(who="nobody", action="view"))
+    assert log.verify().fault is None
+    assert log.verify(noted).fault == "row 5 has another hash than was noted"
+
+
+def test_many_at_once_make_one_chain(catalogue: Catalogue) -> None:
+    deeds = [Deed(who=f"key-{number}", action="search") for number in range(24)]
+    at_once([lambda deed=deed: catalogue.audit.record(deed) for deed in deeds])
+    assert catalogue.audit.verify().seq == 24
+    assert {row.deed for row in catalogue.audit.rows()} == set(deeds)
+    with catalogue.database.read() as connection:
+        assert connection.scalar(select(func.count(audit.c.hash.distinct()))) == 24
+
+
+def test_stated_reason_is_of_this_key_gallery_and_time(log: AuditLog) -> None:
+    hour = timedelta(hours=1)
+    assert log.stated_reason(7, "g", hour) == "case 12"
+    assert log.stated_reason(8, "g", hour) is None
+    assert log.stated_reason(None, "g", hour) is None
+    assert log.stated_reason(7, "h", hour) is None
+    assert log.stated_reason(7, "g", timedelta(0)) is None
+    log.record(Deed(who="ops", action="view", key_id=7, gallery="g"))
+    assert log.stated_reason(7, "g", hour) == "case 12"
