@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from indexer.catalogue import Catalogue
+from indexer.erasure_ledger import Ledger
 from indexer.errors import StorageFull, StorageUnavailable
 from indexer.storage import ObjectStore
 
@@ -17,12 +18,14 @@ _BATCH = 100
 
 
 def delete_image(catalogue: Catalogue, store: ObjectStore, image_id: int) -> None:
-    """Remove an image. Raises ImageNotFound.
+    """Remove an image, for good: also from a backup that is restored later.
 
     Row and vector are gone when this returns, and the bytes too unless storage fails; then a
-    worker's `sweep` removes them as soon as it can.
+    worker's `sweep` removes them as soon as it can. Raises ImageNotFound, LegalHold, and
+    StorageFull and StorageUnavailable where the erasure can't be put on record; nothing has
+    changed then.
     """
-    sha256 = catalogue.holdings.remove_image(image_id)
+    sha256 = catalogue.holdings.remove_image(image_id, Ledger(store))
     with _leaving_bytes_to_sweep():
         sweep_one(catalogue, store, sha256)
 
@@ -30,12 +33,12 @@ def delete_image(catalogue: Catalogue, store: ObjectStore, image_id: int) -> Non
 def delete_gallery(
     catalogue: Catalogue, store: ObjectStore, name: str, budget_s: float = 5.0
 ) -> None:
-    """Remove a gallery and all in it. Raises GalleryNotFound.
+    """Remove a gallery and all in it, as delete_image does. Raises GalleryNotFound too.
 
     Rows and vectors are gone when this returns. Bytes are removed for up to `budget_s`; a
     worker's `sweep` removes the rest.
     """
-    catalogue.holdings.remove_gallery(name)
+    catalogue.holdings.remove_gallery(name, Ledger(store))
     with _leaving_bytes_to_sweep():
         sweep(catalogue, store, budget_s)
 

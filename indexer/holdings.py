@@ -8,16 +8,32 @@ Locks are always taken in the order: hash, gallery, image, orphan, change number
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, exists, literal, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    delete,
+    exists,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer import change_log, notices
 from indexer.database import Database
-from indexer.errors import GalleryNotFound, ImageNotFound
+from indexer.erasure_ledger import Erased, Ledger, Record, recording
+from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
 from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
-from indexer.tables import UtcDateTime, embeddings, galleries, images, orphans
+from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images, orphans
+
+_ENTRY_ROWS = 10_000  # pictures in one entry of the ledger: some megabytes
 
 
 class Holdings:
@@ -69,31 +85,41 @@ class Holdings:
             if first is not None:  # else it was removed between the two statements
                 return first, False
 
-    def remove_image(self, image_id: int) -> str:
+    def remove_image(self, image_id: int, ledger: Ledger | None = None) -> str:
         """Remove row and vectors, record the change, note its hash. Returns the hash.
 
-        Raises ImageNotFound.
+        ledger: where the erasure is put on record first. Raises ImageNotFound, LegalHold, and
+        StorageFull and StorageUnavailable where it can't be; nothing has changed then.
         """
         if not 0 < image_id <= MAX_ID:
             raise ImageNotFound(image_id)
         one = images.c.id == image_id
-        with self.database.write() as connection:
+        with self.database.write() as connection, recording(ledger) as record:
             gallery_id = connection.scalar(select(images.c.gallery_id).where(one))
-            _lock_gallery(connection, gallery_id)
-            gone = connection.execute(delete(images).where(one).returning(images.c.sha256))
-            sha256 = gone.scalar_one_or_none()
-            if sha256 is None or gallery_id is None:
+            locked = lock_galleries(connection, [gallery_id])
+            rows = self.lock_rows(connection, one)
+            if not rows or not locked:
                 raise ImageNotFound(image_id)
-            now = literal(self.database.now(connection), UtcDateTime())
-            self._add_orphans(connection, select(literal(sha256), now))
-            change_log.append(self.database, connection, [(gallery_id, image_id, "remove", None)])
-        return str(sha256)
+            if (reason := locked[0].legal_hold) is not None:
+                raise LegalHold(f"gallery {locked[0].name!r}", reason)
+            if (reason := rows[0].legal_hold) is not None:
+                raise LegalHold(f"image {image_id}", reason)
+            self.remove_rows(connection, rows, record, locked[0].name)
+            return str(rows[0].sha256)
 
-    def remove_gallery(self, name: str) -> None:
-        """Remove a gallery and all its rows as one change, set by set. Raises GalleryNotFound."""
-        with self.database.write() as connection:
+    def remove_gallery(self, name: str, ledger: Ledger | None = None) -> None:
+        """Remove a gallery and all its rows as one change, set by set.
+
+        ledger, raises: as of remove_image, and GalleryNotFound.
+        """
+        with self.database.write() as connection, recording(ledger) as record:
             gallery_id = find_gallery(connection, name, "exclude")
             mine = images.c.gallery_id == gallery_id
+            _refuse_if_held(connection, gallery_id, name)
+            in_parts = {"yield_per": _ENTRY_ROWS}
+            held = connection.execute(select(*_ERASED).where(mine), execution_options=in_parts)
+            entries = [record(_erased(rows, name)) for rows in held.partitions()]
+            self.note_obeyed(connection, entries)
             now = literal(self.database.now(connection), UtcDateTime())
             hashes = select(images.c.sha256, now).where(mine).distinct()
             self._add_orphans(connection, hashes.order_by(images.c.sha256))
@@ -102,6 +128,43 @@ class Holdings:
             connection.execute(delete(images).where(mine))
             connection.execute(delete(galleries).where(galleries.c.id == gallery_id))
             change_log.append(self.database, connection, [(gallery_id, None, "drop", None)])
+
+    def lock_rows(self, connection: Connection, which: ColumnElement[bool]) -> Sequence[Row[Any]]:
+        """Images to be removed, locked until commit. The caller has locked their galleries."""
+        return connection.execute(
+            select(*_ERASED).where(which).order_by(images.c.id).with_for_update()
+        ).all()
+
+    def remove_rows(
+        self,
+        connection: Connection,
+        rows: Sequence[Row[Any]],
+        record: Record | None = None,
+        gallery: str = "",
+    ) -> None:
+        """Remove what lock_rows gave, with vectors; last thing before commit.
+
+        record: where they are put on record first, as of the gallery with this name.
+        """
+        if not rows:
+            return
+        if record is not None:
+            self.note_obeyed(connection, [record(_erased(rows, gallery))])
+        gone = images.c.id.in_([row.id for row in rows])
+        now = literal(self.database.now(connection), UtcDateTime())
+        hashes = select(images.c.sha256, now).where(gone).distinct()
+        self._add_orphans(connection, hashes.order_by(images.c.sha256))
+        connection.execute(delete(images).where(gone))
+        change_log.append(
+            self.database, connection, [(row.gallery_id, row.id, "remove", None) for row in rows]
+        )
+
+    def note_obeyed(self, connection: Connection, entries: Iterable[str | None]) -> None:
+        """Remember that what these entries of the ledger name is gone from this database."""
+        now = self.database.now(connection)
+        rows = [{"entry": entry, "obeyed_at": now} for entry in entries if entry is not None]
+        if rows:
+            connection.execute(self._insert(erasures).on_conflict_do_nothing(), rows)
 
     def due_orphans(self, limit: int) -> list[str]:
         """Hashes whose bytes should be looked at now."""
@@ -149,9 +212,36 @@ def find_gallery(connection: Connection, name: str, lock: str | None = None) -> 
     return int(found)
 
 
-def _lock_gallery(connection: Connection, gallery_id: int | None) -> None:
-    statement = select(galleries.c.id).where(galleries.c.id == gallery_id)
-    connection.execute(statement.with_for_update(read=True, key_share=True)).all()
+def lock_galleries(connection: Connection, gallery_ids: Iterable[int | None]) -> Sequence[Row[Any]]:
+    """Keep these galleries, and what is set for them, as they are until commit."""
+    statement = select(galleries).where(galleries.c.id.in_(set(gallery_ids)))
+    ordered = statement.order_by(galleries.c.id)
+    return connection.execute(ordered.with_for_update(read=True, key_share=True)).all()
+
+
+def _refuse_if_held(connection: Connection, gallery_id: int, name: str) -> None:
+    """Raises LegalHold for a gallery that is under one or has a picture that is."""
+    whole = select(galleries.c.legal_hold).where(galleries.c.id == gallery_id)
+    if (reason := connection.scalar(whole)) is not None:
+        raise LegalHold(f"gallery {name!r}", reason)
+    held = (images.c.gallery_id == gallery_id) & images.c.legal_hold.is_not(None)
+    first = select(images.c.id, images.c.legal_hold).where(held).order_by(images.c.id).limit(1)
+    if (row := connection.execute(first).one_or_none()) is not None:
+        raise LegalHold(f"image {row.id} of gallery {name!r}", row.legal_hold)
+
+
+_ERASED: tuple[Column[Any], ...] = (
+    images.c.id,
+    images.c.gallery_id,
+    images.c.sha256,
+    images.c.crop,
+    images.c.created_at,
+    images.c.legal_hold,
+)
+
+
+def _erased(rows: Sequence[Row[Any]], gallery: str) -> list[Erased]:
+    return [Erased(row.id, gallery, row.sha256, row.crop, row.created_at) for row in rows]
 
 
 def _find_image(

@@ -1,0 +1,137 @@
+"""What was erased, written down in storage: a database restored from a backup does not know it.
+
+An entry names pictures, a line of JSON each, and is written before the database forgets them. Its
+own name begins with the time, so names are in order, and has the range of the pictures' ids, so
+that looking for one picture reads few entries. Pictures are told by id, hash, box and arrival
+together: a restored database uses ids a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from indexer.errors import IndexerError
+from indexer.storage import ObjectStore
+
+Record = Callable[[Sequence["Erased"]], str | None]
+"""Writes an entry about these pictures; its name, None where no ledger is kept."""
+
+_NAME = re.compile(r"(\d{8}T\d{12})-([0-9a-f]{1,16})-([0-9a-f]{1,16})-[0-9a-f]{8}")
+_TIME = "%Y%m%dT%H%M%S%f"
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A picture that is to be gone. crop: its box as text, "" for none."""
+
+    image_id: int
+    gallery: str
+    sha256: str
+    crop: str
+    created_at: datetime
+
+
+class Ledger:
+    """The entries in one storage. Methods raise StorageFull and StorageUnavailable."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @contextmanager
+    def recording(self) -> Iterator[Record]:
+        """For the part of a transaction before its commit: what is recorded there is durable.
+
+        If the block fails, nothing will be erased, and the entries are withdrawn. If the commit
+        fails afterwards they stay, since it may have happened: the pictures go sooner or later.
+        """
+        written: list[str] = []
+
+        def record(pictures: Sequence[Erased]) -> str:
+            written.append(_new_name(pictures))
+            self._store.write_entry(written[-1], _to_lines(pictures))
+            return written[-1]
+
+        try:
+            yield record
+        except BaseException:
+            for name in written:
+                with suppress(IndexerError):
+                    self._store.remove_entry(name)
+            raise
+
+    def names(self) -> Iterator[list[str]]:
+        """All entries, in pages; what else lies there is left out."""
+        for page in self._store.entries():
+            yield [name for name in page if _NAME.fullmatch(name)]
+
+    def read(self, name: str) -> list[Erased]:
+        """Raises ValueError where the entry is not one."""
+        return _from_lines(self._store.read_entry(name))
+
+    def about(self, image_id: int) -> Iterator[tuple[str, Erased]]:
+        """The entries that name a picture of this id, by their names, and what they say of it."""
+        for page in self.names():
+            for name in page:
+                if _may_name(name, image_id):
+                    yield from ((name, one) for one in self.read(name) if one.image_id == image_id)
+
+
+@contextmanager
+def recording(ledger: Ledger | None) -> Iterator[Record]:
+    """As Ledger.recording; without a ledger nothing is written."""
+    if ledger is None:
+        yield lambda _: None
+    else:
+        with ledger.recording() as record:
+            yield record
+
+
+def erased_at(name: str) -> datetime:
+    """When an entry was written."""
+    found = _NAME.fullmatch(name)
+    assert found is not None
+    return datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
+
+
+def _new_name(pictures: Sequence[Erased]) -> str:
+    ids = [picture.image_id for picture in pictures]
+    moment = datetime.now(UTC).strftime(_TIME)
+    return f"{moment}-{min(ids):x}-{max(ids):x}-{secrets.token_hex(4)}"
+
+
+def _may_name(name: str, image_id: int) -> bool:
+    found = _NAME.fullmatch(name)
+    return found is not None and int(found[2], 16) <= image_id <= int(found[3], 16)
+
+
+def _to_lines(pictures: Sequence[Erased]) -> bytes:
+    lines = (
+        json.dumps(
+            {
+                "image_id": picture.image_id,
+                "gallery": picture.gallery,
+                "sha256": picture.sha256,
+                "crop": picture.crop,
+                "created_at": picture.created_at.isoformat(timespec="microseconds"),
+            }
+        )
+        for picture in pictures
+    )
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _from_lines(content: bytes) -> list[Erased]:
+    try:
+        lines = [json.loads(line) for line in content.splitlines()]
+        return [
+            Erased(**{**line, "created_at": datetime.fromisoformat(line["created_at"])})
+            for line in lines
+        ]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"not about pictures: {error}") from error

@@ -1,0 +1,263 @@
+"""What was erased stays erased: in a database restored from a backup too, and nothing else goes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from indexer import change_log, holdings
+from indexer.catalogue import Catalogue
+from indexer.deletion import delete_gallery, delete_image
+from indexer.erasure import obey_ledger
+from indexer.erasure_ledger import Ledger, erased_at
+from indexer.errors import DatabaseUnavailable, LegalHold, StorageFull, StorageUnavailable
+from indexer.retention import expire
+from indexer.storage import ObjectStore
+from indexer.tables import changes, embeddings, erasures, images
+from tests.conftest import ColourEncoder, Pictures
+from tests.indexer.backups import Backup
+from tests.indexer.steps import add, objects_in
+
+pytestmark = pytest.mark.usefixtures("gallery")
+
+
+def ids_in(catalogue: Catalogue, gallery: str = "g") -> list[int]:
+    return [image.id for image in catalogue.list_images(gallery)]
+
+
+def entries_in(store: ObjectStore) -> list[str]:
+    return [name for page in Ledger(store).names() for name in page]
+
+
+def count(catalogue: Catalogue, table: object) -> int:
+    with catalogue.database.read() as connection:
+        return int(connection.scalar(select(func.count()).select_from(table)) or 0)  # type: ignore[arg-type]
+
+
+def embed_all(catalogue: Catalogue, encoder: ColourEncoder) -> None:
+    claims = catalogue.queue.claim(100, 30.0)
+    vectors_BD = encoder.encode_text(["red"] * len(claims))
+    catalogue.queue.finish(claims, vectors_BD, encoder.fingerprint)
+
+
+def age(catalogue: Catalogue, image_id: int, days: float) -> None:
+    """As if an image had arrived that long ago."""
+    with catalogue.database.write() as connection:
+        arrived = catalogue.database.now(connection) - timedelta(days=days)
+        mine = images.c.id == image_id
+        connection.execute(update(images).where(mine).values(created_at=arrived))
+
+
+def test_picture_stays_gone_when_an_older_backup_is_restored(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    encoder: ColourEncoder,
+    pictures: Pictures,
+    tmp_path: Path,
+) -> None:
+    kept, first, held = (add(catalogue, store, pictures.noise(seed)) for seed in range(3))
+    embed_all(catalogue, encoder)
+    backup = Backup(catalogue, tmp_path)
+    later = add(catalogue, store, pictures.noise(3))
+    for image_id in (first, held, later):
+        delete_image(catalogue, store, image_id)
+    assert obey_ledger(catalogue, store) == 0, "all of it is done"
+
+    restored = backup.restore()
+    assert ids_in(restored) == [kept, first, held]
+    # Ids are used again, here for the very bytes that were erased: that is another picture.
+    again = add(restored, store, pictures.noise(3))
+    assert again == later
+    restored.change_image(held, {"legal_hold": "placed after the erasure"})
+    assert obey_ledger(restored, store) == 2
+    assert ids_in(restored) == [kept, again]
+    assert count(restored, embeddings) == 1
+    with restored.database.read() as connection:
+        removed = select(changes.c.image_id).where(changes.c.op == "remove")
+        assert sorted(connection.scalars(removed)) == [first, held]
+    assert count(restored, erasures) == 3
+    assert obey_ledger(restored, store) == 0
+
+
+def test_gallery_stays_empty_when_an_older_backup_is_restored(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    pictures: Pictures,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(holdings, "_ENTRY_ROWS", 2)
+    monkeypatch.setattr("indexer.erasure._BATCH", 1)
+    gone = [add(catalogue, store, pictures.noise(seed)) for seed in range(5)]
+    backup = Backup(catalogue, tmp_path)
+    delete_gallery(catalogue, store, "g")
+    assert len(entries_in(store)) == 3
+    assert [one.gallery for _, one in Ledger(store).about(gone[3])] == ["g"]
+    restored = backup.restore()
+    assert ids_in(restored) == gone
+    assert obey_ledger(restored, store, budget_s=-1) is None, "it had no time"
+    assert obey_ledger(restored, store) == 5
+    assert ids_in(restored) == []
+
+
+def test_expired_pictures_stay_gone_when_an_older_backup_is_restored(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
+) -> None:
+    old, young = (add(catalogue, store, pictures.noise(seed)) for seed in range(2))
+    age(catalogue, old, days=30)
+    backup = Backup(catalogue, tmp_path)
+    catalogue.change_gallery("g", {"retention_days": 30})
+    assert expire(catalogue, store) == 1
+    restored = backup.restore()
+    assert restored.gallery("g").retention_days is None
+    assert obey_ledger(restored, store) == 1
+    assert ids_in(restored) == [young]
+
+
+@pytest.mark.parametrize("kind", [StorageUnavailable, StorageFull])
+def test_deletion_that_cannot_be_put_on_record_is_refused(
+    kind: type[Exception],
+    catalogue: Catalogue,
+    store: ObjectStore,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image_id = add(catalogue, store, pictures.plain())
+    age(catalogue, image_id, days=2)
+    catalogue.change_gallery("g", {"retention_days": 1})
+
+    def fail(*_: object) -> None:
+        raise kind("storage says no")
+
+    monkeypatch.setattr(store, "write_entry", fail)
+    for delete in (
+        lambda: delete_image(catalogue, store, image_id),
+        lambda: delete_gallery(catalogue, store, "g"),
+        lambda: expire(catalogue, store),
+    ):
+        with pytest.raises(kind):
+            delete()
+    assert ids_in(catalogue) == [image_id]
+    assert count(catalogue, changes) == count(catalogue, erasures) == 0
+
+
+def test_erasure_is_withdrawn_when_the_rows_stay(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image_id = add(catalogue, store, pictures.plain())
+
+    def fail(*_: object) -> None:
+        raise DatabaseUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(change_log, "append", fail)
+        with pytest.raises(DatabaseUnavailable):
+            delete_image(catalogue, store, image_id)
+    assert entries_in(store) == []
+    assert obey_ledger(catalogue, store) == 0
+    assert ids_in(catalogue) == [image_id]
+
+
+def test_deletion_cut_short_after_its_entry_is_finished(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after kill -9, or a commit of which nobody knows whether it happened."""
+    image_id = add(catalogue, store, pictures.plain())
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(change_log, "append", die)
+        patch.setattr(store, "remove_entry", die)
+        with pytest.raises(Killed):
+            delete_image(catalogue, store, image_id)
+    assert ids_in(catalogue) == [image_id]
+    assert obey_ledger(catalogue, store) == 1
+    assert ids_in(catalogue) == []
+
+
+def test_entry_that_is_none_is_told_and_passed_over(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_id = add(catalogue, store, pictures.plain())
+    with Ledger(store).recording() as record:
+        record(_erased_of(catalogue, image_id))
+    (good,) = entries_in(store)
+    store.write_entry("README", b"not an entry")
+    store.write_entry(f"{good[:21]}-1-1-00000000", b'{"image_id": 1}\n')
+    store.write_entry(f"{good[:21]}-1-1-00000001", b"\xff\x00")
+    assert obey_ledger(catalogue, store) == 1
+    assert caplog.text.count("can't be read") == 2
+
+
+def test_ledger_tells_when_and_what(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(3)]
+    image = catalogue.image(ids[1])
+    for image_id in ids:
+        delete_image(catalogue, store, image_id)
+    ((name, erased),) = Ledger(store).about(ids[1])
+    assert (erased.sha256, erased.created_at) == (image.sha256, image.created_at)
+    assert abs(erased_at(name) - image.created_at) < timedelta(minutes=5)
+    assert list(Ledger(store).about(999)) == []
+    assert objects_in(Path(store.place)) == []
+
+
+def _erased_of(catalogue: Catalogue, image_id: int) -> list[holdings.Erased]:
+    with catalogue.database.write() as connection:
+        rows = catalogue.holdings.lock_rows(connection, images.c.id == image_id)
+    return holdings._erased(rows, "g")
+
+
+@pytest.mark.parametrize("held", ["gallery", "image"])
+def test_legal_hold_keeps_a_picture_from_deletion_and_retention(
+    held: str, catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    first, second = (add(catalogue, store, pictures.noise(seed)) for seed in range(2))
+    catalogue.change_gallery("g", {"retention_days": 1})
+    for image_id in (first, second):
+        age(catalogue, image_id, days=2)
+    if held == "gallery":
+        catalogue.change_gallery("g", {"legal_hold": "case 7"})
+    else:
+        catalogue.change_image(first, {"legal_hold": "case 7"})
+    for refused in (
+        lambda: delete_image(catalogue, store, first),
+        lambda: delete_gallery(catalogue, store, "g"),
+    ):
+        with pytest.raises(LegalHold, match="case 7"):
+            refused()
+    assert entries_in(store) == []
+    assert expire(catalogue, store) == (0 if held == "gallery" else 1)
+    assert first in ids_in(catalogue)
+    catalogue.change_gallery("g", {"legal_hold": None})
+    catalogue.change_image(first, {"legal_hold": None})
+    expire(catalogue, store)
+    assert ids_in(catalogue) == []
+
+
+def test_retention_counts_from_arrival_and_goes_on_in_batches(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.retention._BATCH", 2)
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(6)]
+    for image_id in ids[:5]:
+        age(catalogue, image_id, days=10)
+    age(catalogue, ids[5], days=9.99)
+    assert expire(catalogue, store) == 0, "for ever, unless told otherwise"
+    catalogue.change_gallery("g", {"retention_days": 10})
+    assert expire(catalogue, store, budget_s=-1) == 0
+    assert expire(catalogue, store) == 5
+    assert ids_in(catalogue) == ids[5:]
+    assert len(entries_in(store)) == 3
