@@ -1,0 +1,161 @@
+"""Searches, views, deletions and key changes leave a row each; without it nothing happens."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import text, update
+
+from indexer.audit_log import Deed
+from indexer.tables import galleries
+from tests.app.conftest import Api, assert_problem, both_databases
+from tests.app.files import picture
+
+pytestmark = both_databases
+
+
+def deeds(api: Api) -> list[Deed]:
+    """All on record, in order; the chain is whole."""
+    assert api.services.catalogue.audit.verify().fault is None
+    return [row.deed for row in api.services.catalogue.audit.rows()]
+
+
+@pytest.fixture
+def filled(api: Api) -> Api:
+    api.fill(("red.jpg", picture("red")), ("blue.jpg", picture("blue")))
+    return api
+
+
+def require_reason(api: Api) -> None:
+    with api.services.catalogue.database.write() as connection:
+        connection.execute(update(galleries).values(reason_required=True))
+
+
+def test_search_is_recorded_with_question_reason_and_what_was_shown(filled: Api) -> None:
+    response = filled.search(text="red  coat", reason=" case\t12 ", limit=1)
+    assert response.status_code == 200
+    (deed,) = deeds(filled)
+    assert deed == Deed(
+        who="local",
+        action="search",
+        gallery="street",
+        what="red coat",
+        image_ids=(1,),
+        reason="case 12",
+        result_count=1,
+        request_id=response.headers["x-request-id"],
+    )
+
+
+def test_thumbnails_of_results_are_in_the_row_of_their_search(filled: Api) -> None:
+    filled.search(text="red", limit=1)
+    assert filled.http.get("/images/1/thumbnail").status_code == 200
+    assert len(deeds(filled)) == 1
+    for _ in range(2):
+        assert filled.http.get("/images/2/thumbnail").status_code == 200
+    assert [(deed.action, deed.what, deed.image_ids) for deed in deeds(filled)[1:]] == [
+        ("view", "thumbnail", (2,))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "what"), [("/images/1/content", "content"), ("/pictures/1", "page")]
+)
+def test_each_look_at_a_whole_picture_is_recorded(filled: Api, path: str, what: str) -> None:
+    for _ in range(2):
+        assert filled.http.get(path).status_code == 200
+    looks = [deed for deed in deeds(filled) if deed.what == what]
+    assert [(deed.action, deed.gallery, deed.image_ids) for deed in looks] == [
+        ("view", "street", (1,))
+    ] * 2
+
+
+def test_page_is_recorded_as_the_api_is(filled: Api) -> None:
+    assert filled.http.get("/?gallery=street").status_code == 200
+    assert filled.http.get("/?gallery=street&text=red&reason=case+9").status_code == 200
+    samples, search = deeds(filled)
+    assert (samples.action, samples.what, set(samples.image_ids)) == ("view", "samples", {1, 2})
+    assert (search.action, search.what, search.reason) == ("search", "red", "case 9")
+
+
+def test_deletions_are_recorded(filled: Api) -> None:
+    assert filled.http.delete("/images/1?reason=asked+to").status_code == 204
+    assert filled.http.delete("/galleries/street").status_code == 204
+    assert [(deed.action, deed.image_ids, deed.reason) for deed in deeds(filled)] == [
+        ("delete", (1,), "asked to"),
+        ("delete", (), None),
+    ]
+    assert_problem(filled.http.delete("/images/1"), 404, "image_not_found")
+    assert len(deeds(filled)) == 2
+
+
+def test_key_changes_are_recorded_without_the_secret(api: Api) -> None:
+    made = api.post("/keys", {"name": "ops", "scopes": ["admin"], "galleries": ["street"]})
+    assert made.status_code == 201
+    secret = made.json()["secret"]
+    headers = {"authorization": f"Bearer {secret}"}
+    assert api.http.delete("/keys/ops", headers=headers).status_code == 204
+    create, revoke = deeds(api)
+    assert (create.who, create.action, create.what) == (
+        "local",
+        "keys",
+        "create ops for admin in street",
+    )
+    assert (revoke.who, revoke.key_id, revoke.what) == ("ops", 1, "revoke 'ops'")
+    assert secret not in str(deeds(api))
+
+
+def test_gallery_that_asks_for_a_reason_shows_nothing_without_one(filled: Api) -> None:
+    require_reason(filled)
+    assert_problem(filled.search(text="red"), 422, "reason_required")
+    assert_problem(filled.search(text="red", reason="  "), 422, "validation_failed")
+    for path in ("content", "thumbnail"):
+        response = filled.http.get(f"/images/1/{path}")
+        assert response.status_code == 422
+        assert_problem(response, 422, "reason_required")
+    assert filled.http.get("/pictures/1").status_code == 422
+    page = filled.http.get("/?gallery=street")
+    assert page.status_code == 200
+    assert 'name="reason"' in page.text
+    assert "/images/1/thumbnail" not in page.text
+    assert filled.http.get("/?gallery=street&text=red").status_code == 422
+    assert deeds(filled) == []
+
+
+def test_reason_of_a_search_holds_for_what_is_looked_at_next(filled: Api) -> None:
+    require_reason(filled)
+    assert filled.search(text="red", reason="case 12").status_code == 200
+    assert filled.http.get("/images/2/content").status_code == 200
+    assert filled.http.get("/images/2/content?reason=case+13").status_code == 200
+    assert [deed.reason for deed in deeds(filled)] == ["case 12", "case 12", "case 13"]
+
+
+def test_what_can_not_be_recorded_does_not_happen(filled: Api) -> None:
+    with filled.services.catalogue.database.write() as connection:
+        connection.execute(text("ALTER TABLE audit RENAME TO audit_gone"))
+    calls = [
+        lambda: filled.search(text="red"),
+        lambda: filled.http.get("/images/1/content"),
+        lambda: filled.http.get("/images/1/thumbnail"),
+        lambda: filled.http.delete("/images/1"),
+        lambda: filled.http.delete("/galleries/street"),
+        lambda: filled.post("/keys", {"name": "ops", "scopes": ["admin"]}),
+    ]
+    for call in calls:
+        assert call().status_code >= 500
+    with filled.services.catalogue.database.write() as connection:
+        connection.execute(text("ALTER TABLE audit_gone RENAME TO audit"))
+    assert filled.services.catalogue.keys.all() == []
+    assert filled.http.get("/galleries/street").json()["counts"]["searchable"] == 2
+
+
+def test_audit_log_is_read_in_pages_and_reading_is_recorded(filled: Api) -> None:
+    for number in range(3):
+        filled.search(text="red", reason=f"case {number}")
+    first = filled.http.get("/audit?limit=2").json()
+    assert [row["reason"] for row in first["rows"]] == ["case 0", "case 1"]
+    rest = filled.http.get(f"/audit?after_seq={first['next_after_seq']}").json()
+    assert [row["action"] for row in rest["rows"]] == ["search", "export", "export"]
+    assert rest["next_after_seq"] is None
+    assert json.dumps(first["rows"][0]["image_ids"]) == "[1, 2]"
