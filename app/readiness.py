@@ -1,59 +1,160 @@
-"""Is the service able to do its work right now? Each check does the thing itself."""
+"""Is the service able to do its work right now? Each part is asked by a thread of its own, again
+and again, so that one that hangs holds up nobody who wants to know."""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 
+from app.query_vectors import QueryVectors
 from app.schemas import Readiness
-from app.services import Services
+from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
+from indexer.live_index import LiveIndex
+from indexer.storage import ObjectStore
+from indexer.worker import Worker
 
-log = logging.getLogger("passerby")
+OK = "ok"
+_FIRST_S = 3.0  # how long a start waits for the first answers
+_LEAVE_S = 0.5
 
-
-def check_readiness(services: Services) -> Readiness:
-    """Run every check; an answer within the database's timeout whatever is broken."""
-    checks = {"database": check_database, "model": check_model, "index": check_index}
-    if services.worker is not None:
-        checks["worker"] = check_worker
-    found = {name: _run(name, check, services) for name, check in checks.items()}
-    return Readiness(ready=set(found.values()) == {"ok"}, checks=found)
+log = logging.getLogger("passerby.readiness")
 
 
-def _run(name: str, check: Callable[[Services], str], services: Services) -> str:
-    try:
-        return check(services)
-    except Exception as error:
-        log.warning("readiness: %s: %s", name, error, exc_info=not isinstance(error, IndexerError))
-        return "failing, see the log"
+class Failing(Exception):
+    """A part does not do its work. The first argument is shown, the second goes to the log."""
 
 
-def check_database(services: Services) -> str:
-    """Does it answer?"""
-    services.catalogue.ping()
-    return "ok"
+class Watch:
+    """One part's check. What fails or hangs is known `every_s + hang_s` later, at most."""
+
+    def __init__(
+        self, name: str, check: Callable[[], None], every_s: float = 1.0, hang_s: float = 3.0
+    ) -> None:
+        """check: raises when something is wrong. hang_s: longer than it takes when all is well."""
+        self.name = name
+        self.checked_once = threading.Event()
+        self._check = check
+        self._every_s = every_s
+        self._hang_s = hang_s
+        self._found = "not checked yet"
+        self._moved_at = time.monotonic()  # when the check that runs began, or the last one ended
+        self._running = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Check until stop()."""
+        self._stop.clear()
+        self._moved_at = time.monotonic()
+        self._thread = threading.Thread(target=self._watch, name=f"watch-{self.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """A check that hangs is left behind."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_LEAVE_S)
+            self._thread = None
+
+    def state(self) -> str:
+        """`ok`, or what is wrong. Never waits."""
+        silent_s = time.monotonic() - self._moved_at
+        allowed_s = self._hang_s if self._running else self._every_s + self._hang_s
+        if silent_s > allowed_s:
+            return f"no answer for {silent_s:.0f} s"
+        return self._found
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            self._moved_at, self._running = time.monotonic(), True
+            found = self._ask()
+            self._found = found
+            self._moved_at, self._running = time.monotonic(), False
+            self.checked_once.set()
+            self._stop.wait(self._every_s)
+
+    def _ask(self) -> str:
+        try:
+            self._check()
+        except Exception as error:
+            shown, why = "failing, see the log", str(error) or type(error).__name__
+            if isinstance(error, Failing):
+                shown, why = error.args
+            if shown != self._found:  # the log has what changes, not every second
+                expected = isinstance(error, (Failing, IndexerError))
+                log.warning("%s: %s", self.name, why, exc_info=not expected)
+            return shown
+        if self._found != OK:
+            log.info("%s: ok", self.name)
+        return OK
 
 
-def check_model(services: Services) -> str:
+class Watches:
+    """All parts of one process."""
+
+    def __init__(self, *watches: Watch) -> None:
+        self._watches = watches
+
+    def start(self) -> None:
+        """Check until stop(); the first answers are there when this returns, if they come."""
+        for watch in self._watches:
+            watch.start()
+        deadline = time.monotonic() + _FIRST_S
+        for watch in self._watches:
+            watch.checked_once.wait(max(0.0, deadline - time.monotonic()))
+
+    def stop(self) -> None:
+        """Ask no more."""
+        for watch in self._watches:
+            watch.stop()
+
+    def read(self) -> Readiness:
+        """What was found last. Never waits."""
+        states = {watch.name: watch.state() for watch in self._watches}
+        return Readiness(ready=set(states.values()) == {OK}, checks=states)
+
+
+def watch_parts(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    worker: Worker | None,
+    query_vectors: QueryVectors | None = None,
+    live_index: LiveIndex | None = None,
+) -> Watches:
+    """The watches of a process that has these parts."""
+    watches = [
+        Watch("database", catalogue.ping),
+        # A bucket counts its requests, and may take a while over one.
+        Watch("storage", store.check, every_s=5.0, hang_s=10.0),
+    ]
+    if query_vectors is not None:
+        watches.append(Watch("model", lambda: check_model(query_vectors), every_s=2.0, hang_s=2.5))
+    if live_index is not None:
+        watches.append(Watch("index", lambda: check_index(live_index)))
+    if worker is not None:
+        watches.append(Watch("worker", lambda: check_worker(worker), every_s=0.5))
+    return Watches(*watches)
+
+
+def check_model(query_vectors: QueryVectors) -> None:
     """Does a forward pass give a vector?"""
-    services.query_vectors.encode("a person")
-    return "ok"
+    query_vectors.encode("a person")
 
 
-def check_index(services: Services) -> str:
+def check_index(live_index: LiveIndex) -> None:
     """Has the index everything that is committed?"""
-    status = services.live_index.status()
+    status = live_index.status()
     if status.error is not None:
-        log.warning("readiness: index: %s", status.error)
-        return "can't follow the catalogue, see the log"
-    return "ok" if status.in_step else "catching up"
+        raise Failing("can't follow the catalogue, see the log", status.error)
+    if not status.in_step:
+        raise Failing("catching up", f"the last look was {status.behind_s:.0f} s ago")
 
 
-def check_worker(services: Services) -> str:
+def check_worker(worker: Worker) -> None:
     """Does its loop turn?"""
-    assert services.worker is not None
-    status = services.worker.status()
-    if status.error is not None:
-        log.warning("readiness: worker: %s", status.error)
-    return "ok" if status.healthy else "not working, see the log"
+    status = worker.status()
+    if not status.healthy:
+        raise Failing("not working, see the log", status.error)

@@ -12,6 +12,7 @@ import numpy as np
 from app.errors import CommandError
 from app.explanations import Explainer, Explanations
 from app.query_vectors import QueryVectors
+from app.readiness import watch_parts
 from app.services import Services
 from app.settings import Settings
 from indexer import migrate
@@ -48,7 +49,10 @@ def build_services(
     explanations = None
     if isinstance(encoder, Explainer) and encoder.can_explain:
         explanations = Explanations(encoder)
-    return Services(settings, catalogue, store, query_vectors, live_index, worker, explanations)
+    watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
+    return Services(
+        settings, catalogue, store, query_vectors, live_index, worker, explanations, watches
+    )
 
 
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ class LiveIndex:
         self._applied: Change | None = None  # the last change in _views
         self._apply_lock = threading.Lock()  # one at a time moves _applied and _views on
         self._saved_seq = 0
+        self._saved_at: float | None = None  # seconds since 1970
         self._save_lock = threading.Lock()
         self._next_save = 0.0
         self._looked_at = float("-inf")
@@ -122,12 +124,15 @@ class LiveIndex:
     def status(self) -> IndexStatus:
         """Where it is; never waits for the database."""
         applied, error = self._applied, self._error
-        fresh = time.monotonic() - self._looked_at < _SILENT_S
+        behind_s = time.monotonic() - self._looked_at
+        saved_at = self._saved_at
         return IndexStatus(
             generation=0 if applied is None else applied.seq,
             indexed=sum(len(view) for view in list(self._views.values())),
-            in_step=error is None and fresh,
+            in_step=error is None and behind_s < _SILENT_S,
             error=error,
+            behind_s=behind_s,
+            snapshot_age_s=None if saved_at is None else time.time() - saved_at,
         )
 
     def _follow(self) -> None:
@@ -151,6 +156,8 @@ class LiveIndex:
                 log.warning("%s; it is not used", error)
             else:
                 self._saved_seq = self._applied.seq
+                with suppress(OSError):  # another process may just have dropped it
+                    self._saved_at = path.stat().st_mtime
                 return
         self._rebuild()
 
@@ -225,7 +232,7 @@ class LiveIndex:
             started = time.monotonic()
             try:
                 snapshot.write(self._folder, taken)
-                self._saved_seq = taken.applied.seq
+                self._saved_seq, self._saved_at = taken.applied.seq, time.time()
             except OSError as error:
                 log.warning("snapshot in %s was not written: %s", self._folder, error)
             took_s = time.monotonic() - started
