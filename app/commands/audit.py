@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,7 @@ def export(
     record_command(catalogue, "export", what=f"audit after {after}")
     rows = catalogue.audit.rows(after)
     try:
-        with out.open("x") if out else sys.stdout as file:
+        with out.open("x") if out else nullcontext(sys.stdout) as file:
             for row in rows:
                 file.write(json.dumps(show_audit_row(row).model_dump(mode="json")) + "\n")
     except OSError as error:
