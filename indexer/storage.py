@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import shutil
 import tempfile
 import time
 import uuid
@@ -28,6 +29,9 @@ _INCOMING = "incoming"
 _ERASED = "erased"
 _ABANDONED_S = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# Kept free of pictures, if not more than half a volume: what is found, embedded and deleted must be
+# written down too, by a database on the same volume.
+_RESERVE_BYTES = 64 * 2**20
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NO_BUCKET = re.compile("NoSuchBucket|bucket does not exist|ContainerNotFound")
 _PAGE = 1_000
@@ -68,6 +72,9 @@ class ObjectStore:
 
     def put(self, sha256: str, file: BinaryIO) -> None:
         """Store the whole of `file`; durable once this returns, and never visible in part."""
+        with self._translated():
+            if self._folder is not None:
+                _require_space(self._folder, file.seek(0, os.SEEK_END))
         file.seek(0)
         self._put(_key(sha256), file)
 
@@ -188,6 +195,13 @@ class ObjectStore:
     def _is_there(self) -> bool:
         """A folder that isn't mounted must not look like a folder that lost its pictures."""
         return self._folder is None or self._folder.is_dir()
+
+
+def _require_space(folder: Path, num_bytes: int) -> None:
+    """Raises OSError (ENOSPC) where a picture of this size would reach into the reserve."""
+    volume = shutil.disk_usage(folder)
+    if volume.free - num_bytes < min(_RESERVE_BYTES, volume.total // 2):
+        raise OSError(errno.ENOSPC, f"No space left but the reserve of {volume.free} bytes")
 
 
 def _key(sha256: str) -> str:

@@ -166,6 +166,11 @@ class Pictures:
         colours = np.random.default_rng(seed).integers(0, 256, (8, 4, 3), np.uint8)
         return self.save(Image.fromarray(colours).resize(size), kind)
 
+    def grain(self, seed: int, size: tuple[int, int] = (256, 384)) -> bytes:
+        """Like `noise`, but that it can't be compressed: a PNG of 3 bytes a pixel, some 290 kB."""
+        colours = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+        return self.save(Image.fromarray(colours), "PNG", compress_level=1)
+
     def save(self, image: Image.Image, kind: str, **how: Any) -> bytes:
         """Any Pillow image as a file."""
         file = io.BytesIO()
