@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from app.caller import Caller
@@ -92,6 +92,11 @@ def record(
     services.catalogue.audit.record(deed)
     if action in ("search", "view"):
         services.shown.add(caller, image_ids)
+
+
+def say_changes(changes: Mapping[str, object]) -> str:
+    """Settings and their new values, as they go on record."""
+    return ", ".join(f"{name}={value!r}" for name, value in changes.items()) or "nothing"
 
 
 def require_reason(services: Services, gallery: str, reason: str | None) -> None:

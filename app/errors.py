@@ -96,6 +96,7 @@ KINDS: dict[str, Kind] = {
     "invalid_gallery_name": Kind(
         422, "Not a gallery name", "Use a-z, 0-9, '-' and '_', at most 64 of them."
     ),
+    "legal_hold": Kind(409, "Under legal hold", "Lift the hold first, if you may."),
     "image_not_found": Kind(404, "No such image", "It may have been deleted."),
     "image_not_searchable": Kind(
         409, "Image not searchable", "Wait until its state is `searchable`."
@@ -131,6 +132,7 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.BadMetadata: "validation_failed",
     indexer.InvalidGalleryName: "invalid_gallery_name",
     indexer.ImageNotFound: "image_not_found",
+    indexer.LegalHold: "legal_hold",
     indexer.InvalidKey: "invalid_key",
     indexer.KeyExists: "key_exists",
     indexer.KeyNotFound: "key_not_found",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from indexer.key_ring import Scope
+from indexer.records import MAX_RETENTION_DAYS
 
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 1000
@@ -58,7 +59,7 @@ Name = Annotated[
     str, Field(min_length=1, max_length=MAX_NAME_CHARS), AfterValidator(_printable)
 ]  # a camera, a tag, an external id
 Tags = Annotated[list[Name], Field(max_length=MAX_TAGS)]
-BoxList = tuple[int, int, int, int]
+BoxList = Annotated[list[int], Field(min_length=4, max_length=4)]
 State = Literal["pending", "searchable", "failed"]
 
 
@@ -194,10 +195,35 @@ class GalleryCreate(Request):
     )
 
 
+class GalleryUpdate(Request):
+    """What is to be set; a field that is left out stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"retention_days": 30, "reason_required": True}]},
+    )
+
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_RETENTION_DAYS,
+        description="Days from a picture's arrival to its deletion; null: it is kept for ever.",
+    )
+    legal_hold: Name | None = Field(
+        None, description="Why nothing in it may be deleted; null: it may again."
+    )
+    reason_required: bool = Field(False, description="Whether who looks must say why.")
+
+
 class GallerySummary(BaseModel):
     name: str
     created_at: datetime
     counts: GalleryCounts
+    retention_days: int | None = Field(
+        description="Days from a picture's arrival to its deletion; null for ever."
+    )
+    legal_hold: str | None = Field(description="Why nothing in it may be deleted.")
+    reason_required: bool = Field(description="Whether who looks must say why.")
 
 
 class GalleryDetail(GallerySummary):
@@ -206,6 +232,14 @@ class GalleryDetail(GallerySummary):
 
 class GalleryList(BaseModel):
     galleries: list[GallerySummary]
+
+
+class ImageUpdate(Request):
+    """What is to be set; a field that is left out stays as it is."""
+
+    legal_hold: Name | None = Field(
+        None, description="Why the picture may not be deleted; null: it may again."
+    )
 
 
 class ImageDetail(BaseModel):
@@ -228,6 +262,7 @@ class ImageDetail(BaseModel):
     reason: str | None = Field(description="Why it failed.")
     created_at: datetime
     embedded_at: datetime | None
+    legal_hold: str | None = Field(description="Why it may not be deleted.")
     image_url: str
     thumbnail_url: str
 

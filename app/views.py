@@ -45,24 +45,24 @@ def overlay_url(image_id: int, text: str) -> str:
 
 def box_list(box: Box | None) -> BoxList | None:
     """[x, y, width, height], or None."""
-    return None if box is None else (box.x, box.y, box.width, box.height)
+    return None if box is None else [box.x, box.y, box.width, box.height]
 
 
 def show_gallery(gallery: Gallery) -> GallerySummary:
     """A gallery with its counts."""
     return GallerySummary(
-        name=gallery.name, created_at=gallery.created_at, counts=show_counts(gallery)
+        name=gallery.name,
+        created_at=gallery.created_at,
+        counts=show_counts(gallery),
+        retention_days=gallery.retention_days,
+        legal_hold=gallery.legal_hold,
+        reason_required=gallery.reason_required,
     )
 
 
 def show_gallery_detail(gallery: Gallery, cameras: list[str]) -> GalleryDetail:
     """A gallery with its counts and cameras."""
-    return GalleryDetail(
-        name=gallery.name,
-        created_at=gallery.created_at,
-        counts=show_counts(gallery),
-        cameras=cameras,
-    )
+    return GalleryDetail(**dict(show_gallery(gallery)), cameras=cameras)
 
 
 def show_counts(gallery: Gallery) -> GalleryCounts:
@@ -91,6 +91,7 @@ def show_image(image: Image) -> ImageDetail:
         reason=image.reason,
         created_at=image.created_at,
         embedded_at=image.embedded_at,
+        legal_hold=image.legal_hold,
         image_url=image_url(image.id),
         thumbnail_url=thumbnail_url(image.id),
     )

@@ -17,6 +17,7 @@ from app.services import Services
 from app.settings import Settings
 from indexer import migrate
 from indexer.catalogue import Catalogue
+from indexer.erasure import obey_ledger
 from indexer.live_index import LiveIndex
 from indexer.protocols import ImageEncoder, TextEncoder
 from indexer.storage import ObjectStore
@@ -56,14 +57,19 @@ def build_services(
 
 
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
-    """The database, migrated, and the storage. Raises CommandError, IndexerError."""
+    """The database, migrated and without what the erasure ledger names, and the storage.
+
+    Raises CommandError, IndexerError.
+    """
     make_data_dir(settings.data_dir)
     try:
         catalogue = Catalogue(settings.database)
     except ValueError as error:
         raise CommandError(f"PASSERBY_DATABASE_URL: {error}") from error
     migrate.upgrade(settings.database)
-    return catalogue, ObjectStore(settings.storage)
+    store = ObjectStore(settings.storage)
+    obey_ledger(catalogue, store)
+    return catalogue, store
 
 
 def make_data_dir(folder: Path) -> None:

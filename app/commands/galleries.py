@@ -1,4 +1,4 @@
-"""passerby galleries: list, create, delete; no server needed."""
+"""passerby galleries: list, create, set, delete; no server needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import typer
 
 from app.commands.options import PANEL_DATA, DataDir
 from app.commands.records import record_command
+from app.errors import CommandError
 from app.settings import load_settings
+from indexer.records import MAX_RETENTION_DAYS, GalleryChanges
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -18,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(
         group,
         name="galleries",
-        help="List, create and delete galleries.",
+        help="List, create, set and delete galleries.",
         rich_help_panel=PANEL_DATA,
     )
 
@@ -49,6 +51,55 @@ def create(
 
     catalogue, _ = open_data(load_settings(data_dir=data_dir))
     typer.echo(f"Made gallery {catalogue.create_gallery(name).name}.")
+
+
+@group.command("set")
+def change(
+    name: Annotated[str, typer.Argument(help="Name of the gallery.")],
+    retention_days: Annotated[
+        int | None,
+        typer.Option(
+            help="Days from a picture's arrival to its deletion.", min=1, max=MAX_RETENTION_DAYS
+        ),
+    ] = None,
+    keep_forever: Annotated[
+        bool, typer.Option("--keep-forever", help="Delete nothing by itself.")
+    ] = False,
+    hold: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Let nothing be deleted: a legal hold.")
+    ] = None,
+    release: Annotated[bool, typer.Option("--release", help="End the legal hold.")] = False,
+    reason_required: Annotated[
+        bool | None, typer.Option(help="Whether who looks must say why.", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Set how long pictures are kept, a legal hold, and whether a reason is required.
+
+    What is left out stays as it is.
+    """
+    from app.audit import say_changes
+    from app.wiring import open_data
+
+    if (retention_days and keep_forever) or (hold is not None and release):
+        raise CommandError("these options contradict each other: give one of them")
+    changes: GalleryChanges = {}
+    if retention_days or keep_forever:
+        changes["retention_days"] = retention_days
+    if hold is not None or release:
+        changes["legal_hold"] = hold
+    if reason_required is not None:
+        changes["reason_required"] = reason_required
+    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue.gallery_id(name)
+    record_command(catalogue, "settings", name, what=say_changes(changes))
+    gallery = catalogue.change_gallery(name, changes)
+    days = "for ever" if gallery.retention_days is None else f"{gallery.retention_days} days"
+    typer.echo(f"Gallery {name}: pictures are kept {days}.")
+    if gallery.legal_hold is not None:
+        typer.echo(f"Nothing in it may be deleted: {gallery.legal_hold}.")
+    if gallery.reason_required:
+        typer.echo("Who looks must say why.")
 
 
 @group.command("delete")

@@ -1,15 +1,24 @@
-"""Galleries: make, list, show, delete."""
+"""Galleries: make, list, show, change, delete."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from fastapi import APIRouter, Depends, Response
 
-from app.audit import record
+from app.audit import record, say_changes
 from app.deps import AppCaller, AppServices, GallerySlug, require_json
 from app.documentation import problems
-from app.schemas import GalleryCreate, GalleryDetail, GalleryList, GallerySummary
+from app.schemas import (
+    GalleryCreate,
+    GalleryDetail,
+    GalleryList,
+    GallerySummary,
+    GalleryUpdate,
+)
 from app.views import show_gallery, show_gallery_detail
 from indexer.deletion import delete_gallery
+from indexer.records import GalleryChanges
 
 router = APIRouter(prefix="/galleries", tags=["galleries"])
 
@@ -61,14 +70,47 @@ def show(gallery: GallerySlug, services: AppServices) -> GalleryDetail:
     return show_gallery_detail(found, services.catalogue.cameras(gallery))
 
 
+@router.patch(
+    "/{gallery}",
+    summary="Set how long pictures are kept, a legal hold, and whether a reason is required",
+    dependencies=[Depends(require_json)],
+    responses=problems(
+        "malformed_json",
+        "origin_refused",
+        "gallery_not_found",
+        "request_too_large",
+        "unsupported_media_type",
+        "validation_failed",
+        "storage_full",
+    ),
+)
+def change(
+    gallery: GallerySlug, request: GalleryUpdate, services: AppServices, caller: AppCaller
+) -> GallerySummary:
+    """Only the fields that are sent. Under a legal hold nothing in the gallery is deleted, neither
+    by request nor because its time is over."""
+    changes = cast(GalleryChanges, request.model_dump(exclude_unset=True))
+    services.catalogue.gallery_id(gallery)
+    record(services, caller, "settings", gallery, what=say_changes(changes))
+    return show_gallery(services.catalogue.change_gallery(gallery, changes))
+
+
 @router.delete(
     "/{gallery}",
     status_code=204,
     summary="Delete a gallery and all its pictures",
-    responses=problems("origin_refused", "gallery_not_found", "validation_failed", "storage_full"),
+    responses=problems(
+        "origin_refused",
+        "gallery_not_found",
+        "legal_hold",
+        "validation_failed",
+        "storage_full",
+        "storage_unavailable",
+    ),
 )
 def delete(gallery: GallerySlug, services: AppServices, caller: AppCaller) -> None:
-    """Rows, vectors and bytes. Nothing of it can be found from the moment this answers."""
+    """Rows, vectors and bytes. Nothing of it can be found from the moment this answers, nor after
+    an older backup of the database is restored."""
     services.catalogue.gallery_id(gallery)
     record(services, caller, "delete", gallery, what="the whole gallery")
     delete_gallery(services.catalogue, services.store, gallery)

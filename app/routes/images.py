@@ -1,19 +1,20 @@
-"""Pictures: put into a gallery, list, show, delete."""
+"""Pictures: put into a gallery, list, show, hold, delete."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit import record, record_view
+from app.audit import record, record_view, say_changes
 from app.deps import (
     AppCaller,
     AppServices,
     AppSettings,
     GallerySlug,
     ImageId,
+    require_json,
     require_multipart,
 )
 from app.documentation import UPLOAD_BODY, problems
@@ -26,6 +27,7 @@ from app.schemas import (
     ImageAttention,
     ImageDetail,
     ImageList,
+    ImageUpdate,
     Reason,
     State,
     Text,
@@ -34,6 +36,7 @@ from app.schemas import (
 from app.uploads import Upload, read_upload, store_upload
 from app.views import show_attention, show_image
 from indexer.deletion import delete_image
+from indexer.records import ImageChanges
 
 router = APIRouter(tags=["images"])
 
@@ -125,14 +128,46 @@ def show(image_id: ImageId, services: AppServices) -> ImageDetail:
     return show_image(services.catalogue.image(image_id))
 
 
+@router.patch(
+    "/images/{image_id}",
+    summary="Put a picture under legal hold, or lift it",
+    dependencies=[Depends(require_json)],
+    responses=problems(
+        "malformed_json",
+        "origin_refused",
+        "image_not_found",
+        "request_too_large",
+        "unsupported_media_type",
+        "validation_failed",
+        "storage_full",
+    ),
+)
+def change(
+    image_id: ImageId, request: ImageUpdate, services: AppServices, caller: AppCaller
+) -> ImageDetail:
+    """Under a legal hold it is not deleted, neither by request nor because its time is over."""
+    changes = cast(ImageChanges, request.model_dump(exclude_unset=True))
+    gallery = services.catalogue.image(image_id).gallery
+    record(services, caller, "settings", gallery, what=say_changes(changes), image_ids=[image_id])
+    return show_image(services.catalogue.change_image(image_id, changes))
+
+
 @router.delete(
     "/images/{image_id}",
     status_code=204,
     summary="Delete a picture",
-    responses=problems("origin_refused", "image_not_found", "validation_failed", "storage_full"),
+    responses=problems(
+        "origin_refused",
+        "image_not_found",
+        "legal_hold",
+        "validation_failed",
+        "storage_full",
+        "storage_unavailable",
+    ),
 )
 def delete(image_id: ImageId, services: AppServices, caller: AppCaller, reason: Why = None) -> None:
-    """Row, vector and bytes. It can't be found from the moment this answers."""
+    """Row, vector and bytes. It can't be found from the moment this answers, nor after an older
+    backup of the database is restored."""
     image = services.catalogue.image(image_id)
     record(services, caller, "delete", image.gallery, image_ids=[image_id], reason=reason)
     delete_image(services.catalogue, services.store, image_id)

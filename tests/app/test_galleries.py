@@ -166,3 +166,60 @@ def test_picture_whose_bytes_are_lost(api: Api) -> None:
     api.services.store.delete(api.services.catalogue.image(image_id).sha256)
     for view in ("content", "thumbnail"):
         assert_problem(api.http.get(f"/images/{image_id}/{view}"), 503, "picture_missing")
+
+
+@both_databases
+def test_only_what_is_sent_is_set(api: Api) -> None:
+    path = "/galleries/street"
+    shown = api.http.get(path).json()
+    fields = ("retention_days", "legal_hold", "reason_required")
+    assert [shown[field] for field in fields] == [None, None, False]
+    for body, expected in (
+        ({"retention_days": 30}, [30, None, False]),
+        ({"legal_hold": "case 7", "reason_required": True}, [30, "case 7", True]),
+        ({}, [30, "case 7", True]),
+        ({"retention_days": None, "legal_hold": None}, [None, None, True]),
+    ):
+        changed = api.http.patch(path, json=body)
+        assert changed.status_code == 200, changed.text
+        assert [changed.json()[field] for field in fields] == expected
+        assert [api.http.get(path).json()[field] for field in fields] == expected
+    assert_problem(api.http.patch("/galleries/none", json={}), 404, "gallery_not_found")
+    rows = [row.deed.what for row in api.services.catalogue.audit.rows()]
+    assert "legal_hold='case 7', reason_required=True" in rows
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/galleries/street", {"retention_days": 0}, "retention_days"),
+        ("/galleries/street", {"retention_days": 36_501}, "retention_days"),
+        ("/galleries/street", {"legal_hold": ""}, "legal_hold"),
+        ("/galleries/street", {"legal_hold": "x" * 201}, "legal_hold"),
+        ("/galleries/street", {"legal_hold": "a\x00"}, "legal_hold"),
+        ("/galleries/street", {"reason_required": None}, "reason_required"),
+        ("/galleries/street", {"name": "other"}, "name"),
+        ("/images/1", {"legal_hold": ""}, "legal_hold"),
+        ("/images/1", {"camera": "a"}, "camera"),
+    ],
+)
+def test_setting_that_is_wrong_is_named(
+    shared_api: Api, path: str, body: dict[str, Any], field: str
+) -> None:
+    response = shared_api.http.patch(path, json=body)
+    assert assert_problem(response, 422, "validation_failed")["errors"][0]["field"] == field
+
+
+@both_databases
+def test_legal_hold_refuses_deletion_until_it_is_lifted(api: Api) -> None:
+    (image_id,) = api.fill(("red.jpg", picture("red")))
+    image, gallery = f"/images/{image_id}", "/galleries/street"
+    for held in (image, gallery):
+        assert api.http.patch(held, json={"legal_hold": "case 7"}).json()["legal_hold"] == "case 7"
+        for refused in (image, gallery):
+            problem = assert_problem(api.http.delete(refused), 409, "legal_hold")
+            assert "case 7" in problem["detail"]
+        assert api.http.patch(held, json={"legal_hold": None}).json()["legal_hold"] is None
+    assert api.search(text="red").json()["indexed"] == 1
+    assert api.http.delete(image).status_code == 204
+    assert_problem(api.http.patch(image, json={"legal_hold": "x"}), 404, "image_not_found")
