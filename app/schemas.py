@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from indexer.key_ring import Scope
-from indexer.records import MAX_RETENTION_DAYS
+from indexer.key_ring import KEY_NAME, Scope
+from indexer.records import MAX_RETENTION_DAYS, SLUG
 
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 1000
@@ -349,9 +349,11 @@ class Readiness(BaseModel):
 class KeyCreate(Request):
     """What a new key may do."""
 
-    name: str = Field(max_length=64, description="Who or what holds it; it is in the audit log.")
+    name: str = Field(
+        pattern=f"^{KEY_NAME.pattern}$", description="Who or what holds it; the audit log names it."
+    )
     scopes: list[Scope] = Field(min_length=1, max_length=3, description="What it may do.")
-    galleries: list[str] | None = Field(
+    galleries: list[Annotated[str, Field(pattern=f"^{SLUG.pattern}$")]] | None = Field(
         None, max_length=1000, description="The only galleries it may see; all where left out."
     )
     expires_at: Moment | None = Field(None, description="When it ends; never where left out.")

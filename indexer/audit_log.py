@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -66,6 +66,7 @@ class AuditLog:
 
     def record(self, deed: Deed) -> AuditRow:
         """Durable once this returns. One at a time over all processes: the rows are a chain."""
+        deed = _storable(deed)
         with self._database.write() as connection:
             self._database.lock(connection, AUDIT_LOCK)
             last = connection.execute(
@@ -129,6 +130,18 @@ class AuditLog:
         if known is not None and seq < known[0]:
             return Verdict(seq, before, f"rows {seq + 1} to {known[0]} are missing at the end")
         return Verdict(seq, before, None)
+
+
+def _storable(deed: Deed) -> Deed:
+    """The same in characters that every database keeps: an odd name must not go unrecorded."""
+
+    def spell(text: str | None) -> str | None:
+        if text is None:
+            return None
+        return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
+
+    texts = {name: spell(getattr(deed, name)) for name in ("gallery", "what", "reason")}
+    return replace(deed, **texts)  # type: ignore[arg-type]
 
 
 def _chain(before: str, seq: int, at: datetime, deed: Deed) -> str:

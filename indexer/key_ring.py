@@ -98,6 +98,8 @@ class KeyRing:
 
     def revoke(self, name: str) -> AccessKey:
         """End a key and all its sessions now; a second time changes nothing. Raises KeyNotFound."""
+        if not KEY_NAME.fullmatch(name):  # there is none; and some texts no database compares
+            raise KeyNotFound(name)
         with self._database.write() as connection:
             now = self._database.now(connection)
             active = (keys.c.name == name) & keys.c.revoked_at.is_(None)

@@ -91,6 +91,13 @@ def test_many_at_once_make_one_chain(catalogue: Catalogue) -> None:
         assert connection.scalar(select(func.count(audit.c.hash.distinct()))) == 24
 
 
+def test_odd_characters_do_not_go_unrecorded(catalogue: Catalogue) -> None:
+    row = catalogue.audit.record(Deed(who="ops", action="keys", what="a\x00b\udcffc"))
+    assert list(catalogue.audit.rows()) == [row]
+    assert row.deed.what == "a\\x00b\\udcffc"
+    assert catalogue.audit.verify().fault is None
+
+
 def test_stated_reason_is_of_this_key_gallery_and_time(log: AuditLog) -> None:
     hour = timedelta(hours=1)
     assert log.stated_reason(7, "g", hour) == "case 12"
