@@ -44,6 +44,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # FastAPI's own spans and log records would quote what was asked; see app/tracing.py.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(BodyLimit, max_upload_bytes=settings.max_request_bytes)
     app.add_middleware(Gate)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -17,7 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.logs import current_request
 from app.problems import internal_problem, make_problem, problem_response, request_id
 from app.schemas import Problem
+from app.services import Services
 from app.settings import Settings
+from app.tracing import collect_laps
+from indexer.pulse import Lap
 
 MB = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -47,7 +52,8 @@ class RequestFrame:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        started = time.perf_counter()
+        started, started_ns = time.perf_counter(), time.time_ns()
+        laps = collect_laps()
         status = 0
         current_request.set(request_id(scope))  # never reset: each request is a task of its own
 
@@ -70,14 +76,17 @@ class RequestFrame:
                 raise  # half an answer is out: only cutting the connection tells the client
             await problem_response(scope, internal_problem())(scope, receive, send_framed)
         finally:
-            # The path alone: a query string may hold a description.
-            taken_ms = 1000 * (time.perf_counter() - started)
-            log_request(scope, status, taken_ms)
+            lap = Lap(scope["method"], started_ns, time.perf_counter() - started)
+            log_request(scope, status, 1000 * lap.seconds)
+            measure_request(scope, status, lap, laps)
         return None
 
 
 def log_request(scope: Scope, status: int, taken_ms: float) -> None:
-    """A line for each request. status: 0 where the client left before there was an answer."""
+    """A line for each request. status: 0 where the client left before there was an answer.
+
+    The path alone: a query string may hold a description.
+    """
     fields = {
         "method": scope["method"],
         "path": scope["path"].encode("ascii", "backslashreplace").decode(),
@@ -87,6 +96,21 @@ def log_request(scope: Scope, status: int, taken_ms: float) -> None:
     }
     message = "%(method)s %(path)s %(status)d %(ms).1f ms"
     log.info(message, fields, extra={"fields": fields})
+
+
+def measure_request(scope: Scope, status: int, lap: Lap, laps: Sequence[Lap]) -> None:
+    """Count a request and make its spans. laps: the stages of its search."""
+    services: Services = scope["app"].state.services
+    method, route = scope["method"], route_of(scope)
+    services.metrics.count_request(method, route, status, lap.seconds)
+    attributes = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+        "passerby.request_id": request_id(scope),
+    }
+    named = replace(lap, step=f"{method} {route}".rstrip())
+    services.tracing.record_request(named, attributes, Headers(scope=scope), laps)
 
 
 def route_of(scope: Scope) -> str:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from app.query_vectors import QueryVectors
 from app.schemas import Readiness
@@ -98,11 +99,11 @@ class Watches:
     def __init__(self, *watches: Watch) -> None:
         self._watches = watches
 
-    def start(self) -> None:
+    def start(self, first_s: float = _FIRST_S) -> None:
         """Check until stop(); the first answers are there when this returns, if they come."""
         for watch in self._watches:
             watch.start()
-        deadline = time.monotonic() + _FIRST_S
+        deadline = time.monotonic() + first_s
         for watch in self._watches:
             watch.checked_once.wait(max(0.0, deadline - time.monotonic()))
 
@@ -110,6 +111,15 @@ class Watches:
         """Ask no more."""
         for watch in self._watches:
             watch.stop()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Check until the block is left; the first answers come while it runs."""
+        self.start(first_s=0)
+        try:
+            yield
+        finally:
+            self.stop()
 
     def read(self) -> Readiness:
         """What was found last. Never waits."""

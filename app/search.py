@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from app.errors import ProblemError
 from app.schemas import SearchFilters, SearchRequest, SearchResponse, SearchResult, Timing
 from app.services import Services
+from app.tracing import note_laps
 from app.views import box_list, image_url, thumbnail_url
 from indexer.errors import GalleryNotFound
+from indexer.pulse import Lap
 from indexer.records import SLUG, Filters, Hit, Image
 
 MAX_TRIES = 5
@@ -22,19 +24,22 @@ MAX_TRIES = 5
 log = logging.getLogger("passerby.search")
 
 
-@dataclass
 class Stopwatch:
-    """Milliseconds of each step."""
+    """How long each step took: encode, index, rows; some are done more than once."""
 
-    encode: float = 0.0
-    index: float = 0.0
-    rows: float = 0.0
+    def __init__(self) -> None:
+        self.laps: list[Lap] = []
 
-    def lap(self, step: str, started: float) -> float:
-        """Add the time since `started` (perf_counter, seconds) to `step`; the time now."""
-        now = time.perf_counter()
-        setattr(self, step, getattr(self, step) + 1000 * (now - started))
-        return now
+    @contextmanager
+    def lap(self, step: str) -> Iterator[None]:
+        """What is done in the block."""
+        started_ns, started = time.time_ns(), time.perf_counter()
+        yield
+        self.laps.append(Lap(step, started_ns, time.perf_counter() - started))
+
+    def seconds(self, step: str) -> float:
+        """Of all its laps."""
+        return sum(lap.seconds for lap in self.laps if lap.step == step)
 
 
 def find_people(services: Services, request: SearchRequest) -> SearchResponse:
@@ -50,19 +55,20 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
         log.info("search in %s for %r", request.gallery, asked)
     watch = Stopwatch()
     started = time.perf_counter()
-    query_D, truncated = query_vector(services, request)
-    watch.lap("encode", started)
+    with watch.lap("encode"):
+        query_D, truncated = query_vector(services, request)
     status = services.live_index.status()  # before: what is found is at least as new
     found, indexed = find_rows(services, request, query_D, watch)
+    seconds = {step: watch.seconds(step) for step in ("encode", "index", "rows")}
+    services.metrics.count_search({**seconds, "whole": time.perf_counter() - started})
+    note_laps(watch.laps)
     return SearchResponse(
         results=[_result(rank, hit, row) for rank, (hit, row) in enumerate(found, start=1)],
         model=services.query_vectors.model,
         generation=status.generation,
         indexed=indexed,
         truncated=truncated,
-        timing_ms=Timing(
-            encode=round(watch.encode, 3), index=round(watch.index, 3), rows=round(watch.rows, 3)
-        ),
+        timing_ms=Timing(**{step: round(1000 * took, 3) for step, took in seconds.items()}),
     )
 
 
@@ -90,14 +96,15 @@ def find_rows(
     The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
     """
     filters = to_filters(request.filters)
-    started = time.perf_counter()
     for _ in range(MAX_TRIES):
-        # The picture that is asked with would be its own best match.
-        ranking = services.live_index.search(request.gallery, query_D, request.limit + 1, filters)
-        hits = keep_hits(ranking.hits, request)
-        started = watch.lap("index", started)
-        rows = services.catalogue.images([hit.image_id for hit in hits])
-        started = watch.lap("rows", started)
+        with watch.lap("index"):
+            # The picture that is asked with would be its own best match.
+            ranking = services.live_index.search(
+                request.gallery, query_D, request.limit + 1, filters
+            )
+            hits = keep_hits(ranking.hits, request)
+        with watch.lap("rows"):
+            rows = services.catalogue.images([hit.image_id for hit in hits])
         if len(rows) == len(hits):
             break
         services.live_index.catch_up()

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from app.explanations import Explanations
+from app.metrics import Metrics
 from app.query_vectors import QueryVectors
 from app.readiness import Watches
 from app.settings import Settings
 from app.shown import Shown
+from app.tracing import Tracing
 from indexer import notices
 from indexer.catalogue import Catalogue
 from indexer.live_index import LiveIndex
@@ -37,6 +39,8 @@ class Services:
     worker: Worker | None
     explanations: Explanations | None
     watches: Watches
+    metrics: Metrics
+    tracing: Tracing
     shown: Shown = field(default_factory=Shown)
 
 
@@ -65,6 +69,7 @@ def running(services: Services) -> Iterator[None]:
                 log.warning("the worker did not stop within %g s", STOP_TIMEOUT_S)
         services.live_index.stop()
         services.catalogue.close()
+        services.tracing.close()
 
 
 def _calls(services: Services) -> dict[notices.Channel, Callable[[], None]]:

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much goes to the log."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of loopback that tells /metrics and /readyz of any program, without a "
+        "key; 0: any free one. Default: none.",
+    )
     log_format: Literal["text", "json"] = Field(
         "text", description="How lines of the log are written; json: one object a line."
     )

@@ -148,6 +148,8 @@ def store_upload(services: Services, gallery: str, upload: Upload) -> UploadResp
                 raise
             outage = problem_of(error)
             results.append(_refuse(sent, outage))
+    for result in results:
+        services.metrics.count_picture(result.status, result.problem.code if result.problem else "")
     if services.worker is not None:
         services.worker.nudge()
     return _count(results)

@@ -3,7 +3,7 @@ torch takes seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,15 +11,18 @@ import numpy as np
 
 from app.errors import CommandError
 from app.explanations import Explainer, Explanations
+from app.metrics import Metrics
 from app.query_vectors import QueryVectors
 from app.readiness import watch_parts
 from app.services import Services
 from app.settings import Settings
+from app.tracing import start_tracing
 from indexer import migrate
 from indexer.catalogue import Catalogue
 from indexer.erasure import obey_ledger
 from indexer.live_index import LiveIndex
 from indexer.protocols import ImageEncoder, TextEncoder
+from indexer.pulse import Lap
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
 
@@ -44,15 +47,28 @@ def build_services(
     encoder = encoder or load_encoder(settings)
     query_vectors = QueryVectors(encoder, settings.query_cache_size)
     live_index = LiveIndex(catalogue, encoder.fingerprint, encoder.dim, settings.index_dir)
+    tracing = start_tracing()
     worker = None
     if with_worker:
-        worker = build_worker(settings, catalogue, store, encoder, on_commit=live_index.nudge)
+        worker = build_worker(
+            settings, catalogue, store, encoder, live_index.nudge, tracing.record_batch
+        )
     explanations = None
     if isinstance(encoder, Explainer) and encoder.can_explain:
         explanations = Explanations(encoder)
     watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
+    metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
     return Services(
-        settings, catalogue, store, query_vectors, live_index, worker, explanations, watches
+        settings,
+        catalogue,
+        store,
+        query_vectors,
+        live_index,
+        worker,
+        explanations,
+        watches,
+        metrics,
+        tracing,
     )
 
 
@@ -92,6 +108,7 @@ def build_worker(
     store: ObjectStore,
     encoder: ImageEncoder,
     on_commit: Callable[[], None] | None = None,
+    on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
 ) -> Worker:
     """A worker as the settings have it."""
     return Worker(
@@ -102,6 +119,7 @@ def build_worker(
         lease_s=settings.worker_lease_s,
         max_attempts=settings.worker_max_attempts,
         on_commit=on_commit,
+        on_batch=on_batch,
     )
 
 

@@ -32,4 +32,12 @@ Port = Annotated[
     int | None,
     typer.Option("--port", help="Port to listen on. [default: 8000]", show_default=False),
 ]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        help="Port of 127.0.0.1 for /metrics and /readyz. [default: none]",
+        show_default=False,
+    ),
+]
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from app.commands.options import DataDir, Host, Model, Port
+from app.commands.options import DataDir, Host, MetricsPort, Model, Port
 from app.errors import CommandError
 from app.logs import start_log
 from app.settings import Settings, load_settings
@@ -36,38 +36,64 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Host = None, port: Port = None, data_dir: DataDir = None, model: Model = None
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    model: Model = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """API, page and worker in one process."""
-    settings = load_settings(host=host, port=port, data_dir=data_dir, model=model)
+    settings = load_settings(
+        host=host, port=port, data_dir=data_dir, model=model, metrics_port=metrics_port
+    )
     run_server(settings, with_worker=True)
 
 
 def api(
-    host: Host = None, port: Port = None, data_dir: DataDir = None, model: Model = None
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    model: Model = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """API and page alone; `passerby worker` embeds what comes in."""
-    settings = load_settings(host=host, port=port, data_dir=data_dir, model=model)
+    settings = load_settings(
+        host=host, port=port, data_dir=data_dir, model=model, metrics_port=metrics_port
+    )
     run_server(settings, with_worker=False)
 
 
-def worker(data_dir: DataDir = None, model: Model = None) -> None:
+def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsPort = None) -> None:
     """Embed pending pictures until stopped. Run as many as you like."""
-    settings = load_settings(data_dir=data_dir, model=model)
+    settings = load_settings(data_dir=data_dir, model=model, metrics_port=metrics_port)
     start_log(settings)
     exit_on_term()
+    from app.metrics import Metrics
+    from app.readiness import watch_parts
+    from app.side_port import side_port
+    from app.tracing import start_tracing
     from app.wiring import build_worker, load_encoder, open_data
     from indexer import notices
 
+    tracing = start_tracing()
     catalogue, store = open_data(settings)
-    one = build_worker(settings, catalogue, store, load_encoder(settings))
+    encoder = load_encoder(settings)
+    one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
+    watches = watch_parts(catalogue, store, one)
+    metrics = Metrics(encoder.fingerprint, catalogue, watches, one)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    typer.echo("Working. Ctrl-C stops it.")
-    with notices.listening(catalogue.database, {notices.PENDING: one.nudge}):
-        one.run(stop)
+    with (
+        side_port(settings.metrics_port, metrics, watches) as port,
+        notices.listening(catalogue.database, {notices.PENDING: one.nudge}),
+    ):
+        where = "" if port is None else f" Its figures: http://127.0.0.1:{port}/metrics."
+        typer.echo(f"Working. Ctrl-C stops it.{where}")
+        with watches.running():
+            one.run(stop)
     catalogue.close()
+    tracing.close()
 
 
 def say_where(url: str) -> None:
@@ -88,11 +114,13 @@ def run_server(
         import uvicorn
 
         from app.main import create_app
+        from app.side_port import side_port
         from app.wiring import build_services
 
         services = build_services(settings, with_worker=with_worker)
         require_keys(settings, services.catalogue)
         config = server_config(create_app(settings, services), settings)
+        telling = side_port(settings.metrics_port, services.metrics, services.watches)
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -103,7 +131,8 @@ def run_server(
                 # A second signal changes nothing: stopping is bounded, and half of it is worse.
                 self.should_exit = True
 
-        Server(config).run(sockets=[listener])
+        with telling:
+            Server(config).run(sockets=[listener])
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -1,0 +1,52 @@
+"""What the whole catalogue amounts to, in one cheap look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, func, select
+
+from indexer.database import Database
+from indexer.tables import changes, images
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Pictures by state, all galleries together. newest_seq: of the changes, 0 for none.
+
+    oldest_pending_s: since the longest waiting picture came, or since it is to be embedded anew;
+    0 where none waits.
+    """
+
+    pending: int
+    searchable: int
+    failed: int
+    oldest_pending_s: float
+    newest_seq: int
+
+
+def read_figures(database: Database) -> Figures:
+    """Raises DatabaseUnavailable."""
+    # claimable_at is when a picture that had a vector was queued for another model's.
+    waits_since = case(
+        (images.c.embedded_at.is_(None), images.c.created_at), else_=images.c.claimable_at
+    )
+    with database.read() as connection:
+        number = func.count().label("number")
+        by_state = select(images.c.state, number).group_by(images.c.state)
+        numbers = {row.state: row.number for row in connection.execute(by_state)}
+        oldest: datetime | None = connection.scalar(
+            select(func.min(waits_since)).where(images.c.state == "pending")
+        )
+        newest_seq = connection.scalar(select(func.coalesce(func.max(changes.c.seq), 0)))
+        waited_s = 0.0
+        if oldest is not None:
+            waited_s = max(0.0, (database.now(connection) - oldest).total_seconds())
+    return Figures(
+        numbers.get("pending", 0),
+        numbers.get("searchable", 0),
+        numbers.get("failed", 0),
+        waited_s,
+        int(newest_seq or 0),
+    )
