@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format train clean
+.PHONY: help demo test soak check format train clean
 
 help: ## Show these targets
 	@grep -E '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ demo: $(VENV)/installed ## Draw a gallery of people, index it and serve it on 12
 
 test: $(VENV)/installed chromium ## Run every test: SQLite, PostgreSQL and a real browser
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/installed ## Run the long proofs, hours: SOAK_MINUTES=3 SOAK_PICTURES=2000 for a short look
+	$(BIN)/python -m pytest tests/soak -s -v
 
 check: $(VENV)/installed ## Lint, format, types and the direction of imports
 	$(BIN)/ruff check .

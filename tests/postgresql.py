@@ -58,9 +58,13 @@ class PostgresqlServer:
         deadline = time.monotonic() + _TIMEOUT_S
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
-            if self.process is None or self.process.poll() is not None:
-                self._launch()
+            if not self.is_running():
+                self.launch()
             time.sleep(0.05)
+
+    def is_running(self) -> bool:
+        """Whether its main process is there, which does not mean that it takes connections."""
+        return self.process is not None and self.process.poll() is None
 
     def stop(self, how: str = "fast") -> None:
         """One of STOPS; returns when its main process has ended."""
@@ -72,7 +76,8 @@ class PostgresqlServer:
         """Make a standby a primary."""
         _run("pg_ctl", "promote", "-w", "-D", self.folder)
 
-    def _launch(self) -> None:
+    def launch(self) -> None:
+        """Start its main process, which may end at once while a killed one's others do."""
         options = ["-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -89,9 +94,11 @@ class PostgresqlServer:
 
 
 @contextmanager
-def postgresql_servers(number: int = 1) -> Iterator[list[PostgresqlServer]]:
+def postgresql_servers(
+    number: int = 1, folder: str | None = _FOLDER
+) -> Iterator[list[PostgresqlServer]]:
     """Servers without data folders yet; they and their folders are gone when the block is left."""
-    root = Path(tempfile.mkdtemp(prefix="pg", dir=_FOLDER))
+    root = Path(tempfile.mkdtemp(prefix="pg", dir=folder))
     if _USER is not None:
         ensure_user_exists(_USER)
         root.chmod(0o755)
@@ -102,15 +109,15 @@ def postgresql_servers(number: int = 1) -> Iterator[list[PostgresqlServer]]:
         yield servers
     finally:
         for server in servers:
-            if server.process is not None and server.process.poll() is None:
+            if server.is_running():
                 server.stop("immediate")
         shutil.rmtree(root, ignore_errors=True)
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgresqlServer]:
-    """One that runs, with the empty database `postgres`."""
-    with postgresql_servers() as (server,):
+def running_postgresql(folder: str | None = _FOLDER) -> Iterator[PostgresqlServer]:
+    """One that runs, with the empty database `postgres`. folder: None for one on disk."""
+    with postgresql_servers(folder=folder) as (server,):
         server.make()
         server.start()
         yield server
