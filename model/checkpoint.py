@@ -5,6 +5,7 @@ A checkpoint is a folder of `model.safetensors` and `checkpoint.json`. What trai
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ def save_checkpoint(
 
     recipe, metrics: what JSON can hold; how it was trained, and how well it did.
     dtype: of the stored weights; the fingerprint is that of the encoder as it will be loaded.
+    Raises CheckpointError where it can't be written.
     """
     state = {
         name: tensor.detach().cpu().to(dtype).contiguous()
@@ -51,23 +53,53 @@ def save_checkpoint(
         "recipe": dict(recipe),
         "metrics": dict(metrics),
     }
-    fresh = folder.with_name(folder.name + ".new")
+    try:
+        fresh = make_fresh(folder)
+        save_file(state, fresh / WEIGHTS)
+        (fresh / CARD).write_text(json.dumps(card, indent=2) + "\n")
+        for path in fresh.iterdir():
+            flush_to_disk(path)
+        replace_folder(fresh, folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(_beside(folder, "new"), ignore_errors=True)
+        raise CheckpointError(f"{folder}: can't be written: {error}") from error
+    return fingerprint
+
+
+def make_fresh(folder: Path) -> Path:
+    """An empty folder beside `folder`, which `replace_folder` puts in its place once it is full."""
+    fresh = _beside(folder, "new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    save_file(state, fresh / WEIGHTS)
-    (fresh / CARD).write_text(json.dumps(card, indent=2) + "\n")
-    replace_folder(fresh, folder)
-    return fingerprint
+    return fresh
 
 
 def replace_folder(fresh: Path, folder: Path) -> None:
     """Put `fresh` in the place of `folder`; at every moment one of the two is whole."""
-    old = folder.with_name(folder.name + ".old")
+    old = _beside(folder, "old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_folder(folder: Path) -> None:
+    """Put back what `replace_folder` had set aside when it was killed, where it was."""
+    old = _beside(folder, "old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Make a file outlast a power cut, before anything says that it is there."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _beside(folder: Path, state: str) -> Path:
+    """Hidden, so that a folder which a user keeps beside it, `best.old`, is never taken for it."""
+    return folder.with_name(f".{folder.name}.{state}")
 
 
 def read_card(folder: Path) -> dict[str, object]:

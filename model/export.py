@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from model.checkpoint import replace_folder
+from model.checkpoint import make_fresh, replace_folder
 from model.config import to_plain
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, ModelError
@@ -101,9 +101,7 @@ def export_encoder(
     """
     if out.exists() and not (out / CARD).exists():
         raise CheckpointError(f"{out}: is there already and is no export; name another folder")
-    fresh = out.with_name(out.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    fresh = make_fresh(out)
     try:
         agreements = (
             _export_tower("image", encoder, fresh, kind, tolerance),

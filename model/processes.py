@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from typing import TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from model.zoo import resolve_device
 
+T = TypeVar("T")
 PATIENCE = timedelta(hours=2)
 """How long processes wait for the one that evaluates."""
 
@@ -59,3 +61,12 @@ def gather_rows(fabric: Fabric, rows: Tensor) -> Tensor:
     gathered = fabric.all_gather(rows, sync_grads=rows.is_floating_point())
     assert isinstance(gathered, Tensor)
     return gathered.flatten(0, 1)
+
+
+def gather_objects(fabric: Fabric, value: T) -> list[T]:
+    """What each process gives, plain data, in the order of their ranks."""
+    if fabric.world_size == 1:
+        return [value]
+    gathered: list[T | None] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(gathered, value)
+    return cast("list[T]", gathered)

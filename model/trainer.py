@@ -11,23 +11,23 @@ from typing import cast
 import torch
 
 from model.checkpoint import load_checkpoint, read_card, save_checkpoint
-from model.config import Architecture, Recipe, to_plain
+from model.config import Recipe, to_plain
 from model.data.loader import PairLoader, Share
 from model.data.records import Dataset
 from model.encoder import DualEncoder
 from model.errors import TrainingStopped
-from model.evaluate import evaluate_masked, evaluate_retrieval
+from model.evaluate import evaluate_masked, evaluate_retrieval, load_ahead
 from model.heads import Learner
 from model.memory_bank import MemoryBank
 from model.objective import Batch, Objective
 from model.optim import build_optimizer, learning_rate_factor, set_learning_rate
-from model.processes import gather_rows, launch_fabric
+from model.processes import gather_objects, gather_rows, launch_fabric
 from model.relations import measure_relations
 from model.run_folder import TENSORBOARD, RunFolder
 from model.run_log import RunLog
 from model.tokens import used_tokens
 from model.watch import Step, Watch
-from model.zoo import load_encoder
+from model.zoo import start_encoder
 
 HALF_MASKED = 0.5
 CHOSEN_ON_TEST = (
@@ -45,6 +45,8 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     best_r1: float = -1.0
+    bad: dict[int, str] = field(default_factory=dict)
+    """Pictures that could not be read so far, and why."""
 
 
 def fit(
@@ -63,13 +65,13 @@ def fit(
     with the same losses as if nothing had happened. workers: processes that load pictures.
     Under `torchrun` each process calls it; the first writes. Raises ValueError where `out` holds a
     run and resume is not asked for, or the other way round; TrainingStopped where the watch asked;
-    DatasetError where too many pictures can't be read.
+    DatasetError where too many pictures can't be read, or one by which the encoder is judged.
     """
     RunFolder(out).check(resume)
     run = Run(recipe, dataset, out, device, workers, watch or Watch())
     if resume:
         run.load_state()
-    run.open_log()
+    run.begin()
     try:
         for epoch in range(run.progress.epochs + 1, recipe.epochs + 1):
             run.keep(epoch, run.train_epoch(epoch))
@@ -95,7 +97,7 @@ class Run:
         self.recipe, self.dataset, self.watch = recipe, dataset, watch
         self.folder = RunFolder(out)
         self.fabric = launch_fabric(device, recipe.precision)
-        self.encoder = _start_encoder(recipe)
+        self.encoder = start_encoder(recipe.init)
         self.loader = PairLoader(
             dataset.train,
             recipe,
@@ -121,14 +123,22 @@ class Run:
             watch.on_note(CHOSEN_ON_TEST)
         self.log = RunLog()
 
-    def open_log(self) -> None:
-        """Keep curves for TensorBoard, in the first process."""
-        if self.fabric.is_global_zero:
-            done = self.progress.epochs * len(self.loader) + self.progress.steps
-            if not self.log.open(self.folder.path / TENSORBOARD, done + 1):
-                self.watch.on_note(
-                    "no curves: TensorBoard is not installed (pip install passerby[train])"
-                )
+    def begin(self) -> None:
+        """Make the folder what the state says, and keep curves, in the first process.
+
+        Raises PictureError now, not after an epoch, for one that judging needs.
+        """
+        if not self.fabric.is_global_zero:
+            return
+        for split in {self.recipe.select_on: self.selection, "test": self.dataset.test}.values():
+            for _ in load_ahead(split.pictures):
+                pass
+        self.folder.go_back(self.progress.epochs)
+        done = self.progress.epochs * len(self.loader) + self.progress.steps
+        if not self.log.open(self.folder.path / TENSORBOARD, done + 1):
+            self.watch.on_note(
+                "no curves: TensorBoard is not installed (pip install passerby[train])"
+            )
 
     def train_epoch(self, epoch: int) -> dict[str, object]:
         """One pass over the pairs, or the rest of it. Returns the mean of each loss, and rates."""
@@ -153,8 +163,14 @@ class Run:
             "losses": {name: total / len(self.loader) for name, total in sums.items()},
             "pairs_per_s": len(self.loader) * self.recipe.batch_size / seconds,
             "seconds": seconds,
-            "bad_pictures": len(self.loader.bad),
+            "bad_pictures": len(self._share_bad()),
         }
+
+    def _share_bad(self) -> dict[int, str]:
+        """The pictures that no process could read, known to all from here on."""
+        for bad in gather_objects(self.fabric, self.loader.bad.copy()):
+            self.loader.note(bad)
+        return self.loader.bad.copy()
 
     def _step(self, batch: Batch, epoch: int) -> tuple[dict[str, float], bool]:
         """The losses, and whether any process was asked to stop."""
@@ -252,6 +268,7 @@ class Run:
         )
 
     def _save_state(self) -> None:
+        self.progress = replace(self.progress, bad=self._share_bad())
         if self.fabric.is_global_zero:
             self.folder.save_state(
                 {
@@ -268,25 +285,13 @@ class Run:
 
     def load_state(self) -> None:
         """Go back to where the run was saved last. Raises ValueError for another recipe's."""
-        state = self.folder.load_state(self.fabric.device)
-        if state.get("recipe") != json.dumps(to_plain(self.recipe), sort_keys=True):
-            raise ValueError(f"{self.folder.path}: was made by other settings than these")
-        if state["dataset"] != self.dataset.name:
-            raise ValueError(
-                f"{self.folder.path}: was trained on {state['dataset']}, not {self.dataset.name}"
-            )
+        plain = to_plain(self.recipe)
+        state = self.folder.load_state(self.fabric.device, plain, self.dataset.name)
         self.learner.load_state_dict(state["learner"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.bank is not None:
             self.bank.load_state_dict(state["bank"])
         self.progress = Progress(**state["progress"])
+        self.loader.bad |= self.progress.bad
         random_state = state["random_state"]
         self.random_state = random_state.cpu() if isinstance(random_state, torch.Tensor) else None
-        if self.fabric.is_global_zero:
-            self.folder.drop_rows_after(self.progress.epochs)
-
-
-def _start_encoder(recipe: Recipe) -> DualEncoder:
-    if isinstance(recipe.init, Architecture):
-        return DualEncoder(recipe.init)
-    return load_encoder(recipe.init, "cpu")

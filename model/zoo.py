@@ -38,6 +38,11 @@ def image_size_of(init: Architecture | str) -> tuple[int, int]:
     return IMAGE_SIZE if folder is None else load_checkpoint(folder).image_size
 
 
+def start_encoder(init: Architecture | str) -> DualEncoder:
+    """What training starts from, on the CPU: random weights, or an encoder by its name."""
+    return DualEncoder(init) if isinstance(init, Architecture) else load_encoder(init, "cpu")
+
+
 def find_checkpoint(path_or_name: str) -> Path | None:
     """The folder of a checkpoint of ours by its path or its shipped name; None for any other."""
     for folder in (Path(path_or_name), SHIPPED / path_or_name):
@@ -56,6 +61,10 @@ def resolve_device(device: str) -> torch.device:
         raise ValueError(f"device: expected auto, cpu or cuda[:N], got {device!r}") from None
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device: {device!r} was asked for, but this machine has no CUDA GPU")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device: expected cuda:N below {torch.cuda.device_count()}, got {device!r}"
+        )
     return resolved
 
 

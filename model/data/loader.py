@@ -100,7 +100,7 @@ class PairLoader:
             self._generator.set_state(random_state)
         rows = self.share.rows(self.recipe.batch_size)
         for number, loaded in enumerate(self._load(order_N, done), start=done):
-            self._note(loaded.bad)
+            self.note(loaded.bad)
             start = number * self.recipe.batch_size
             index_G = order_N[start : start + self.recipe.batch_size].clone()
             index_G[rows] = loaded.index_B
@@ -124,7 +124,7 @@ class PairLoader:
         rows = self.share.rows(self.recipe.batch_size)
         limit = self.recipe.max_bad_pictures
         numbered = PicturesOfBatches(self.split, order_N, self.recipe.batch_size, rows, limit)
-        loader: DataLoader[Loaded] = DataLoader(
+        loader: DataLoader[Loaded | DatasetError] = DataLoader(
             numbered,
             batch_size=None,
             sampler=range(done, len(self)),
@@ -132,9 +132,16 @@ class PairLoader:
             prefetch_factor=4 if self.workers else None,
             generator=torch.Generator(),  # else it draws from everybody's
         )
-        return iter(loader)
+        for loaded in loader:
+            if isinstance(loaded, DatasetError):
+                raise loaded
+            yield loaded
 
-    def _note(self, bad: dict[int, str]) -> None:
+    def note(self, bad: dict[int, str]) -> None:
+        """Count pictures that can't be read, here or in another process, and tell of new ones.
+
+        Raises DatasetError beyond the recipe's limit.
+        """
         for picture in sorted(bad.keys() - self.bad.keys()):
             self.bad[picture] = bad[picture]
             self._on_bad(bad[picture])
@@ -177,7 +184,7 @@ class Loaded(NamedTuple):
     bad: dict[int, str]
 
 
-class PicturesOfBatches(Numbered[Loaded]):
+class PicturesOfBatches(Numbered[Loaded | DatasetError]):
     """Batch by number: its pictures, as a worker process loads them.
 
     A pair whose picture can't be read is replaced by one from further on in the epoch's order,
@@ -196,7 +203,14 @@ class PicturesOfBatches(Numbered[Loaded]):
     def __len__(self) -> int:
         return len(self.order_N) // self.batch_size
 
-    def __getitem__(self, number: int) -> Loaded:
+    def __getitem__(self, number: int) -> Loaded | DatasetError:
+        """A batch, or why there is none: raised in a worker, it would come as a traceback."""
+        try:
+            return self._load(number)
+        except DatasetError as error:
+            return error
+
+    def _load(self, number: int) -> Loaded:
         start = number * self.batch_size
         batch_G = self.order_N[start : start + self.batch_size].copy()
         bad: dict[int, str] = {}

@@ -84,10 +84,16 @@ def test_loader_gives_up_beyond_the_limit(coloured: Dataset, tiny_encoder: DualE
         epoch_of(loader)
 
 
-def test_loader_gives_up_when_no_pair_is_left(coloured: Dataset, tiny_encoder: DualEncoder) -> None:
-    loader = PairLoader(damage(coloured.train, *range(32)), RECIPE, tiny_encoder)
-    with pytest.raises(DatasetError, match=r"no pair is left .*: picture \d+\.jpg: broken data"):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loader_gives_up_when_no_pair_is_left(
+    coloured: Dataset, tiny_encoder: DualEncoder, workers: int
+) -> None:
+    loader = PairLoader(damage(coloured.train, *range(32)), RECIPE, tiny_encoder, workers=workers)
+    with pytest.raises(
+        DatasetError, match=r"no pair is left .*: picture \d+\.jpg: broken data"
+    ) as e:
         epoch_of(loader)
+    assert "\n" not in str(e.value)
 
 
 def test_loader_goes_on_within_an_epoch_as_if_it_had_not_stopped(

@@ -106,7 +106,7 @@ def test_run_is_neither_overwritten_nor_resumed_by_mistake(
     fit(recipe, coloured, tmp_path, device="cpu")
     with pytest.raises(ValueError, match="holds a run already"):
         fit(recipe, coloured, tmp_path, device="cpu")
-    with pytest.raises(ValueError, match="other settings"):
+    with pytest.raises(ValueError, match="other settings: seed = 0, got 1"):
         fit(replace(recipe, seed=1), coloured, tmp_path, device="cpu", resume=True)
     with pytest.raises(ValueError, match="was trained on coloured, not others"):
         fit(recipe, replace(coloured, name="others"), tmp_path, device="cpu", resume=True)
