@@ -38,7 +38,7 @@ def test_person_logs_in_says_why_searches_deletes_and_leaves(
     page.get_by_label("Access key").fill(secret)
     page.get_by_role("button", name="Log in").click()
 
-    expect(page.get_by_text("asks why you look")).to_be_visible()
+    expect(page.get_by_role("heading", name="Say why you look")).to_be_visible()
     page.get_by_label("Reason").fill("case 12")
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.locator(".tile").first).to_be_visible()
