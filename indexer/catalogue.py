@@ -22,6 +22,7 @@ from indexer.database import Database
 from indexer.errors import BadMetadata, GalleryExists, ImageNotFound, InvalidGalleryName
 from indexer.holdings import Holdings, find_gallery, lock_galleries
 from indexer.key_ring import KeyRing
+from indexer.orphan_list import OrphanList
 from indexer.records import (
     MAX_ID,
     MAX_RETENTION_DAYS,
@@ -53,6 +54,7 @@ class Catalogue:
         self.database = Database(database_url)
         self.queue = WorkQueue(self.database)
         self.holdings = Holdings(self.database)
+        self.orphans = OrphanList(self.database)
         self.changes = ChangeLog(self.database)
         self.keys = KeyRing(self.database)
         self.audit = AuditLog(self.database)

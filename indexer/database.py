@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -94,6 +95,10 @@ class Database:
         """Exclude others that store or delete the bytes with this hash."""
         digest = hashlib.blake2b(sha256.encode(), digest_size=8, person=b"bytes").digest()
         self.lock(connection, int.from_bytes(digest, "big", signed=True))
+
+    def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        """An INSERT that can be told what to do where the row is there."""
+        return postgresql.insert(table) if self.is_postgresql else sqlite.insert(table)
 
     def close(self) -> None:
         """Close idle connections. The object can be used again."""

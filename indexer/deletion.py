@@ -59,7 +59,7 @@ def sweep(catalogue: Catalogue, store: ObjectStore, budget_s: float = 5.0) -> in
     """
     deadline = time.monotonic() + budget_s
     swept = 0
-    while due := catalogue.holdings.due_orphans(_BATCH):
+    while due := catalogue.orphans.due(_BATCH):
         for sha256 in due:
             if time.monotonic() > deadline:
                 return swept
@@ -77,5 +77,5 @@ def sweep_one(catalogue: Catalogue, store: ObjectStore, sha256: str) -> None:
     database = catalogue.database
     with database.write() as connection:
         database.lock_bytes(connection, sha256)
-        if catalogue.holdings.settle_orphan(connection, sha256):
+        if catalogue.orphans.settle(connection, sha256):
             store.delete(sha256)

@@ -1,7 +1,4 @@
-"""Which rows own which bytes: adding and removing pictures, and the hashes to look after.
-
-Bytes live outside the database, so each step that could leave some behind notes their hash in
-`orphans` first, in a transaction that commits before it. deletion.sweep looks at those later.
+"""Which rows own which bytes: adding and removing pictures.
 
 Locks are always taken in the order: hash, gallery, image, orphan, change number.
 """
@@ -9,7 +6,6 @@ Locks are always taken in the order: hash, gallery, image, orphan, change number
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -17,19 +13,16 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
-    Table,
     delete,
-    exists,
     literal,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer import change_log, notices
 from indexer.database import Database
 from indexer.erasure_ledger import Erased, Ledger, Record, recording
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
+from indexer.orphan_list import OrphanList, in_parts
 from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
 from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images, orphans
 
@@ -41,18 +34,13 @@ class Holdings:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._orphans = OrphanList(database)
 
     def find(self, gallery: str, sha256: str, box: Box | None) -> int | None:
         """The row of these bytes with this box. Raises GalleryNotFound."""
         with self.database.read() as connection:
             gallery_id = find_gallery(connection, gallery)
             return _find_image(connection, gallery_id, sha256, box)
-
-    def announce(self, sha256: str, grace_s: float) -> None:
-        """Note that bytes with this hash are about to be stored, and may stay without a row."""
-        with self.database.write() as connection:
-            due = self.database.now(connection) + timedelta(seconds=grace_s)
-            self._add_orphans(connection, select(literal(sha256), literal(due, UtcDateTime())))
 
     def insert(
         self,
@@ -71,7 +59,7 @@ class Holdings:
         gallery_id = find_gallery(connection, gallery, "share")
         row = _new_row(gallery_id, sha256, size_bytes, file_name, header, metadata)
         now = self.database.now(connection)
-        statement = self._insert(images).values(**row, created_at=now, claimable_at=now)
+        statement = self.database.insert(images).values(**row, created_at=now, claimable_at=now)
         while True:
             new_id = connection.execute(
                 statement.on_conflict_do_nothing().returning(images.c.id)
@@ -114,6 +102,7 @@ class Holdings:
         """
         with self.database.write() as connection, recording(ledger) as record:
             gallery_id = find_gallery(connection, name, "exclude")
+            self.database.lift_limits(connection)  # it may be a large one
             mine = images.c.gallery_id == gallery_id
             _refuse_if_held(connection, gallery_id, name)
             in_parts = {"yield_per": _ENTRY_ROWS}
@@ -122,7 +111,7 @@ class Holdings:
             self.note_obeyed(connection, entries)
             now = literal(self.database.now(connection), UtcDateTime())
             hashes = select(images.c.sha256, now).where(mine).distinct()
-            self._add_orphans(connection, hashes.order_by(images.c.sha256))
+            self._orphans.add(connection, hashes.order_by(images.c.sha256))
             their_ids = select(images.c.id).where(mine)
             connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(their_ids)))
             connection.execute(delete(images).where(mine))
@@ -153,7 +142,7 @@ class Holdings:
         gone = images.c.id.in_([row.id for row in rows])
         now = literal(self.database.now(connection), UtcDateTime())
         hashes = select(images.c.sha256, now).where(gone).distinct()
-        self._add_orphans(connection, hashes.order_by(images.c.sha256))
+        self._orphans.add(connection, hashes.order_by(images.c.sha256))
         connection.execute(delete(images).where(gone))
         change_log.append(
             self.database, connection, [(row.gallery_id, row.id, "remove", None) for row in rows]
@@ -164,38 +153,23 @@ class Holdings:
         now = self.database.now(connection)
         rows = [{"entry": entry, "obeyed_at": now} for entry in entries if entry is not None]
         if rows:
-            connection.execute(self._insert(erasures).on_conflict_do_nothing(), rows)
+            connection.execute(self.database.insert(erasures).on_conflict_do_nothing(), rows)
 
-    def due_orphans(self, limit: int) -> list[str]:
-        """Hashes whose bytes should be looked at now."""
+    def hashes(self, prefix: str) -> set[str]:
+        """Of the hashes that rows own, those that begin with these 2 digits."""
+        after = "g" if prefix == "ff" else f"{int(prefix, 16) + 1:02x}"
+        mine = (images.c.sha256 >= prefix) & (images.c.sha256 < after)
         with self.database.read() as connection:
-            due = orphans.c.sweep_at <= self.database.now(connection)
-            return list(connection.scalars(select(orphans.c.sha256).where(due).limit(limit)))
+            return set(connection.scalars(select(images.c.sha256).where(mine)))
 
-    def settle_orphan(self, connection: Connection, sha256: str) -> bool:
-        """Strike a hash off the list; whether no row owns its bytes, so they must go.
-
-        The caller holds the hash's lock and deletes the bytes before it commits.
-        """
-        # First of all, for it waits for a removal under way, whose row is there until it commits.
-        struck = delete(orphans).where(orphans.c.sha256 == sha256).returning(orphans.c.sha256)
-        if connection.execute(struck).one_or_none() is None:
-            return False
-        return not connection.scalar(select(exists().where(images.c.sha256 == sha256)))
-
-    def _add_orphans(self, connection: Connection, hashes: Select[str, datetime]) -> None:
-        statement = self._insert(orphans).from_select(
-            ["sha256", "sweep_at"], hashes.where(literal(True))
-        )
-        # An update, not nothing: it locks the row, so settle_orphan waits for our commit.
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["sha256"], set_={"sweep_at": statement.excluded.sweep_at}
-            )
-        )
-
-    def _insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
-        return postgresql.insert(table) if self.database.is_postgresql else sqlite.insert(table)
+    def owned(self, hashes: Iterable[str]) -> set[str]:
+        """Of these hashes, those that rows own."""
+        found: set[str] = set()
+        with self.database.read() as connection:
+            for some in in_parts(hashes):
+                mine = images.c.sha256.in_(some)
+                found |= set(connection.scalars(select(images.c.sha256).where(mine)))
+        return found
 
 
 def find_gallery(connection: Connection, name: str, lock: str | None = None) -> int:

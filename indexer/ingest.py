@@ -72,7 +72,7 @@ def _keep(
     metadata: ImageMetadata,
 ) -> Accepted | Duplicate:
     database, holdings = catalogue.database, catalogue.holdings
-    holdings.announce(sha256, _GRACE_S)
+    catalogue.orphans.announce(sha256, _GRACE_S)
     try:
         if not store.exists(sha256):
             store.put(sha256, file)

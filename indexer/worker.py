@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.decode import decode
-from indexer.deletion import sweep
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
+from indexer.housekeeping import Housekeeping
 from indexer.protocols import ImageEncoder
 from indexer.pulse import Lap, Pulse
 from indexer.records import WorkerStatus
@@ -24,8 +24,6 @@ from indexer.work_queue import Claim
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
-_SWEEP_EVERY_S = 60.0
-_KEPT_CHANGES = 1_000_000  # who is further behind builds its index from the rows
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 4.0  # whoever repairs something wants to see it work
 
@@ -69,6 +67,7 @@ class Worker:
         self._max_attempts = max_attempts
         self._on_commit = on_commit
         self._on_batch = on_batch
+        self._housekeeping = Housekeeping(catalogue, store)
         self._decoders = ThreadPoolExecutor(num_decoders, thread_name_prefix="decoder")
         self._owed: list[Claim] = []
         self._owed_attempt = False
@@ -90,7 +89,7 @@ class Worker:
 
         What fails is reported by status() and tried again; nothing is raised.
         """
-        pause_s, prepared, swept_at = _FIRST_PAUSE_S, False, float("-inf")
+        pause_s, prepared = _FIRST_PAUSE_S, False
         self.pulse.start()
         while not stop.is_set():
             self._wake.clear()
@@ -101,11 +100,9 @@ class Worker:
                     with self.pulse.step("prepare"):
                         self._catalogue.queue.enqueue_missing(self._encoder.fingerprint)
                     prepared = True
-                if self.run_once() == 0:
-                    wait_s = _POLL_S
-                    if time.monotonic() - swept_at > _SWEEP_EVERY_S:
-                        self._tidy()
-                        swept_at = time.monotonic()
+                is_idle = self.run_once() == 0
+                wait_s = _POLL_S if is_idle else 0.0
+                self._housekeeping.turn(lambda: self.pulse.step("tidy"), is_idle=is_idle)
                 self._error, pause_s = None, _FIRST_PAUSE_S
             except Exception as error:
                 log.warning("worker pauses for %g s: %s", pause_s, error, exc_info=_unknown(error))
@@ -142,11 +139,6 @@ class Worker:
             laps = self.pulse.count_batch()
             if self._on_batch is not None:
                 self._on_batch(num_claims, laps)
-
-    def _tidy(self) -> None:
-        with self.pulse.step("tidy"):
-            sweep(self._catalogue, self._store)
-            self._catalogue.changes.prune(_KEPT_CHANGES)
 
     def _give_back(self) -> None:
         """Release what an outage left claimed, now or when the database takes it again."""

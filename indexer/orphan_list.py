@@ -1,0 +1,75 @@
+"""Hashes whose bytes may have no row: what is written down before bytes could be left behind.
+
+Bytes live outside the database, so each step that could leave some behind notes their hash here
+first, in a transaction that commits before it. deletion.sweep looks at them later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from sqlalchemy import Connection, Select, delete, exists, literal, select
+
+from indexer.database import Database
+from indexer.tables import UtcDateTime, images, orphans
+
+_MANY = 1_000
+
+
+class OrphanList:
+    """Methods that take a connection run in the caller's write."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def announce(self, sha256: str, grace_s: float) -> None:
+        """Note that bytes with this hash are about to be stored, and may stay without a row."""
+        with self._database.write() as connection:
+            due = self._database.now(connection) + timedelta(seconds=grace_s)
+            self.add(connection, select(literal(sha256), literal(due, UtcDateTime())))
+
+    def adopt(self, hashes: Iterable[str], grace_s: float) -> None:
+        """Have hashes looked at after `grace_s`, unless that is to happen anyway."""
+        for some in in_parts(sorted(hashes)):
+            with self._database.write() as connection:
+                due = self._database.now(connection) + timedelta(seconds=grace_s)
+                rows = [{"sha256": sha256, "sweep_at": due} for sha256 in some]
+                connection.execute(self._database.insert(orphans).on_conflict_do_nothing(), rows)
+
+    def due(self, limit: int) -> list[str]:
+        """Hashes whose bytes should be looked at now."""
+        with self._database.read() as connection:
+            due = orphans.c.sweep_at <= self._database.now(connection)
+            return list(connection.scalars(select(orphans.c.sha256).where(due).limit(limit)))
+
+    def settle(self, connection: Connection, sha256: str) -> bool:
+        """Strike a hash off the list; whether no row owns its bytes, so they must go.
+
+        The caller holds the hash's lock and deletes the bytes before it commits.
+        """
+        # First of all, for it waits for a removal under way, whose row is there until it commits.
+        struck = delete(orphans).where(orphans.c.sha256 == sha256).returning(orphans.c.sha256)
+        if connection.execute(struck).one_or_none() is None:
+            return False
+        return not connection.scalar(select(exists().where(images.c.sha256 == sha256)))
+
+    def add(self, connection: Connection, hashes: Select[str, datetime]) -> None:
+        """Note hashes, each with the time from which on its bytes may go."""
+        statement = self._database.insert(orphans).from_select(
+            ["sha256", "sweep_at"], hashes.where(literal(True))
+        )
+        # An update, not nothing: it locks the row, so settle waits for our commit.
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["sha256"], set_={"sweep_at": statement.excluded.sweep_at}
+            )
+        )
+
+
+def in_parts(hashes: Iterable[str]) -> Iterator[list[str]]:
+    """Lists that a statement can take."""
+    rest = iter(hashes)
+    while some := list(islice(rest, _MANY)):
+        yield some
