@@ -18,6 +18,7 @@ from indexer.storage import ObjectStore
 from indexer.worker import Worker
 
 OK = "ok"
+_UNASKED = "not checked yet"
 _FIRST_S = 3.0  # how long a start waits for the first answers
 _LEAVE_S = 0.5
 
@@ -40,7 +41,7 @@ class Watch:
         self._check = check
         self._every_s = every_s
         self._hang_s = hang_s
-        self._found = "not checked yet"
+        self._found = _UNASKED
         self._moved_at = time.monotonic()  # when the check that runs began, or the last one ended
         self._running = False
         self._stop = threading.Event()
@@ -88,7 +89,7 @@ class Watch:
                 expected = isinstance(error, (Failing, IndexerError))
                 log.warning("%s: %s", self.name, why, exc_info=not expected)
             return shown
-        if self._found != OK:
+        if self._found not in (OK, _UNASKED):
             log.info("%s: ok", self.name)
         return OK
 

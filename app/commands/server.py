@@ -139,8 +139,11 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the server is run."""
     import uvicorn
 
+    from app.connections import Limits, guarded
+
     return uvicorn.Config(
         app,
+        http=guarded(Limits.of_process()),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -144,7 +144,7 @@ def test_allowed_log_tells_queries_and_causes(
         body = {"gallery": "street", "text": MARKER}
         assert http.post("/search", json=body).status_code == 500
     told = [line.partition("]: ")[2] for line in written.getvalue().splitlines()]
-    assert told[0] == f"search in street for '{MARKER}'"
+    assert f"search in street for '{MARKER}'" in told
     assert f"ValueError: can't read {MARKER}" in written.getvalue()
 
 
