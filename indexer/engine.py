@@ -71,6 +71,7 @@ def _make_postgresql(url: URL) -> Engine:
     settings["options"] = " ".join([*limits, *url.normalized_query.get("options", ())])
     engine = create_engine(
         url,
+        hide_parameters=True,  # messages go to the log, where what people asked must not be
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=15,  # a server allows 100 as it comes, for all processes together
@@ -92,6 +93,7 @@ def _drop_read_only(context: ExceptionContext) -> None:
 def _make_sqlite(url: URL) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=10,
         max_overflow=30,
         # The driver starts no transactions by itself; _begin does, so that writers can say so.
