@@ -1,7 +1,8 @@
 """20 searches a second with ingestion: no error, memory flat, and how long searches take.
 
 Searches are due at fixed moments, whether or not those before were answered, and their time counts
-from then. The first fifth is warm-up. SOAK_MINUTES=60 SOAK_SEED=0 SOAK_MODEL=small
+from then. The first fifth is warm-up; in runs of less than 10 minutes caches still fill after it,
+so memory is told but not judged. SOAK_MINUTES=60 SOAK_SEED=0 SOAK_MODEL=small
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.timeout(0)
 SEARCHES_PER_S = 20
 PICTURES_PER_S = 2.0
 SAMPLE_EVERY_S = 2.0
-MOST_GROWTH = 0.05
+MOST_GROWTH, JUDGED_FROM_S = 0.05, 600.0
 
 
 class Ingester(Client):
@@ -147,4 +148,5 @@ def test_memory_is_flat_and_nothing_fails(programs: list[Passerby]) -> None:
     )
     assert (searcher.errors, ingester.wrong) == ([], [])
     assert pids == [program.process.pid for program in programs if program.process]
-    assert all(ratio < MOST_GROWTH for _, _, ratio in growth.values())
+    if lasts_s >= JUDGED_FROM_S:
+        assert max(ratio for _, _, ratio in growth.values()) < MOST_GROWTH
