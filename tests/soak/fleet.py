@@ -133,7 +133,7 @@ def keeping_up(members: Sequence[Member]) -> Iterator[None]:
                 member.kill()
 
 
-def wait_until_ready(programs: Sequence[Passerby], timeout_s: float = 120.0) -> None:
+def wait_until_ready(programs: Sequence[Passerby], timeout_s: float = 600.0) -> None:
     """Returns when each of them says so."""
     deadline = time.monotonic() + timeout_s
     with httpx.Client(timeout=5) as http:

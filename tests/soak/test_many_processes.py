@@ -39,7 +39,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[P
         names = [f"api-{n}" for n in range(NUM_APIS)] + [f"worker-{n}" for n in range(NUM_WORKERS)]
         started = [Passerby(name.split("-")[0], tmp_path, server.url, name) for name in names]
         with keeping_up(started):
-            wait_until_ready(started, timeout_s=300)
+            wait_until_ready(started)
             yield started
 
 
