@@ -1,5 +1,6 @@
 """Typed settings, checked when built: what is learned, how, and from what."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import get_args
@@ -50,6 +51,13 @@ class Architecture:
         )
         require(
             self.context_length >= 3, "architecture.context_length", ">= 3", self.context_length
+        )
+        require(len(self.image_mean) == 3, "architecture.image_mean", "3 numbers", self.image_mean)
+        require(
+            len(self.image_std) == 3 and min(self.image_std) > 0,
+            "architecture.image_std",
+            "3 numbers > 0",
+            self.image_std,
         )
 
 
@@ -108,7 +116,8 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         require(self.temperature > 0, "objective.temperature", "> 0", self.temperature)
-        require(self.top_k >= 1, "objective.top_k", ">= 1", self.top_k)
+        for name in ("top_k", "masked_language_layers"):
+            require(getattr(self, name) >= 1, f"objective.{name}", ">= 1", getattr(self, name))
         require(
             self.local_from_epoch >= 1, "objective.local_from_epoch", ">= 1", self.local_from_epoch
         )
@@ -163,9 +172,18 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
-        require(self.lr > 0, "optim.lr", "> 0", self.lr)
-        require(self.eps > 0, "optim.eps", "> 0", self.eps)
-        require(self.warmup_epochs >= 0, "optim.warmup_epochs", ">= 0", self.warmup_epochs)
+        for name in ("lr", "eps", "bias_lr_factor", "head_lr_factor", "clip_norm"):
+            value = getattr(self, name)
+            require(value is None or 0 < value < math.inf, f"optim.{name}", "> 0", value)
+        for name in ("warmup_epochs", "weight_decay", "warmup_from"):
+            value = getattr(self, name)
+            require(0 <= value < math.inf, f"optim.{name}", ">= 0", value)
+        require(
+            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            "optim.betas",
+            "2 numbers within [0, 1)",
+            self.betas,
+        )
 
 
 @dataclass(frozen=True)
@@ -186,6 +204,17 @@ class SyntheticConfig:
     """Captions of each picture."""
     seed: int = 0
     """Draws the same people each time."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_identities",
+            "num_val_identities",
+            "num_test_identities",
+            "num_pictures",
+            "num_captions",
+        ):
+            require(getattr(self, name) >= 1, f"synthetic.{name}", ">= 1", getattr(self, name))
+        require(self.seed >= 0, "synthetic.seed", ">= 0", self.seed)
 
 
 @dataclass(frozen=True)
@@ -225,6 +254,8 @@ class Recipe:
     def __post_init__(self) -> None:
         require(self.batch_size >= 2, "batch_size", ">= 2", self.batch_size)
         require(self.epochs >= 1, "epochs", ">= 1", self.epochs)
+        require(self.max_bad_pictures >= 0, "max_bad_pictures", ">= 0", self.max_bad_pictures)
+        require(abs(self.seed) < 2**31, "seed", "a number of 32 bits", self.seed)
         require(self.select_on in ("val", "test"), "select_on", "val or test", self.select_on)
         known = ("float32", "float16", "bfloat16")
         require(self.stored_dtype in known, "stored_dtype", f"one of {known}", self.stored_dtype)

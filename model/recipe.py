@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import cast, get_type_hints
+from types import UnionType
+from typing import Literal, cast, get_args, get_origin, get_type_hints
 
 import yaml
 
 from model.config import Architecture, ObjectiveConfig, OptimConfig, Recipe, SyntheticConfig
 
 FOLDER = Path(__file__).parent / "recipes"
-PLAIN = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
-"""Types of YAML values that a setting of this type takes."""
 SECTIONS = {
     "init": Architecture,
     "objective": ObjectiveConfig,
@@ -50,7 +49,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise ValueError(f"recipe {name_or_path}: {error}") from error
 
 
-def _read(name_or_path: str) -> dict[str, object]:
+def _read(name_or_path: str, extended_by: tuple[Path, ...] = ()) -> dict[str, object]:
     path = FOLDER / f"{name_or_path}.yaml"
     if not path.exists():
         path = Path(name_or_path)
@@ -58,15 +57,25 @@ def _read(name_or_path: str) -> dict[str, object]:
         raise ValueError(
             f"recipe {name_or_path!r}: expected a YAML file or one of {', '.join(list_recipes())}"
         )
+    if path in extended_by:
+        raise ValueError(f"{path}: extends itself")
     try:
-        settings = yaml.load(path.read_text(), _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from error
+        settings = _parse(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: expected a mapping, got {type(settings).__name__}")
     settings.setdefault("name", path.stem)
     parent = settings.pop("extends", None)
-    return _merge(_read(str(parent)), settings) if parent else settings
+    return _merge(_read(str(parent), (*extended_by, path)), settings) if parent else settings
+
+
+def _parse(text: str) -> object:
+    """Raises ValueError, in one line."""
+    try:
+        return cast("object", yaml.load(text, _Loader))
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
 
 
 def _merge(base: Mapping[str, object], top: Mapping[str, object]) -> dict[str, object]:
@@ -82,7 +91,10 @@ def _parse_override(override: str) -> dict[str, object]:
     path, equals, value = override.partition("=")
     if not equals or not path:
         raise ValueError(f"override {override!r}: expected section.field=value")
-    nested: object = yaml.load(value, _Loader)
+    try:
+        nested = _parse(value)
+    except ValueError as error:
+        raise ValueError(f"override {override!r}: {error}") from error
     for part in reversed(path.split(".")):
         nested = {part: nested}
     return cast("dict[str, object]", nested)
@@ -100,15 +112,35 @@ def _build(settings: Mapping[str, object]) -> Recipe:
 
 def _build_section(kind: type, name: str, values: Mapping[str, object]) -> object:
     assert is_dataclass(kind)
-    known = {field.name for field in fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        where = f"{name}.{unknown[0]}" if name else unknown[0]
-        raise ValueError(f"{where}: no such setting, known: {', '.join(sorted(known))}")
+    known = {field.name: field for field in fields(kind)}
+    prefix = f"{name}." if name else ""
+    for unknown in sorted(str(key) for key in values.keys() - known.keys()):
+        names = ", ".join(sorted(known))
+        raise ValueError(f"{prefix}{unknown}: no such setting, known: {names}")
+    for key, field in known.items():
+        has_default = (field.default, field.default_factory) != (MISSING, MISSING)
+        if not has_default and key not in values:
+            raise ValueError(f"{prefix}{key}: expected this setting, got none")
     types = get_type_hints(kind)
     for key, value in values.items():
-        plain = PLAIN.get(types[key])
-        if plain is not None and type(value) not in plain:
-            where = f"{name}.{key}" if name else key
-            raise ValueError(f"{where}: expected {types[key].__name__}, got {value!r}")
+        if not _fits(value, types[key]):
+            raise ValueError(f"{prefix}{key}: expected {_describe(types[key])}, got {value!r}")
     return kind(**values)
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Whether a value of YAML is of a setting's type; a Literal's is checked by the settings."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        listed = isinstance(value, list | tuple) and len(value) == len(parts)
+        return listed and all(map(_fits, cast("Sequence[object]", value), parts))
+    if origin is Mapping:
+        return isinstance(value, Mapping)
+    return origin is Literal or type(value) in ((int, float) if kind is float else (kind,))
+
+
+def _describe(kind: object) -> str:
+    plain = isinstance(kind, type) and not get_args(kind)
+    return kind.__name__ if plain else str(kind).replace(f"{Architecture.__module__}.", "")  # type: ignore[attr-defined]

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.config import SyntheticConfig
+from model.config import SyntheticConfig, require
 from model.data import synthetic
 from model.data.records import ArrayPictures, Dataset, OnProgress, Split
-from model.data.synthetic import draw_identity
+from model.data.synthetic import CITIES, draw_identity
 
 SPLIT_OFFSETS = {"train": 0, "val": 10_000_000, "test": 20_000_000}
 """First identity of each split, so far apart that no two splits share a person."""
@@ -53,7 +53,11 @@ def load_split(
     root: Path,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Split:
-    """One split, `num_identities` people of it, drawn into `root` where it is not there yet."""
+    """One split, `num_identities` people of it, drawn into `root` where it is not there yet.
+
+    Raises ValueError for a city that there is none of.
+    """
+    require(config.city in CITIES, "synthetic.city", f"one of {', '.join(CITIES)}", config.city)
     key = [
         config.city,
         config.seed,
