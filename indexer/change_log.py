@@ -88,6 +88,17 @@ class ChangeLog:
                 connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
             )
 
+    def last_removal(self) -> int:
+        """The number of the newest change that took pictures away; 0 where there was none.
+
+        Of those that were pruned nothing is known: each may have been one.
+        """
+        removals = select(changes.c.seq).where(changes.c.op != "add")
+        newest = removals.order_by(changes.c.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            first = connection.scalar(select(func.min(changes.c.seq))) or 1
+            return max(connection.scalar(newest) or 0, first - 1)
+
     def page(
         self, model: str, from_seq: int, limit: int
     ) -> tuple[list[Change], dict[int, IndexRow]]:

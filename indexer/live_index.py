@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import snapshot
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
-from indexer.errors import SnapshotInvalid
 from indexer.gallery_view import GalleryView
 from indexer.read_write_lock import ReadWriteLock
 from indexer.records import Filters, IndexStatus, Ranking
 from indexer.snapshot import Snapshot
+from indexer.snapshot_folder import SnapshotFolder
 
 log = logging.getLogger(__name__)
 
 _PAGE = 1_000  # changes applied at a time, so that searches wait for milliseconds
-_SNAPSHOT_COST = 20  # a snapshot may take this share of the time: one part in 20
 _SILENT_S = 10.0
 _ALL = Filters()
 
@@ -50,17 +46,13 @@ class LiveIndex:
         self._catalogue = catalogue
         self._model = model
         self._dim = dim
-        self._folder = folder / hashlib.sha256(model.encode()).hexdigest()[:16]
+        self._snapshots = SnapshotFolder(folder, model, dim, snapshot_every_s)
         self._poll_s = poll_s
-        self._snapshot_every_s = snapshot_every_s
         self._views: dict[int, GalleryView] = {}
         self._views_lock = ReadWriteLock()  # searches read, changes write
         self._applied: Change | None = None  # the last change in _views
         self._apply_lock = threading.Lock()  # one at a time moves _applied and _views on
-        self._saved_seq = 0
-        self._saved_at: float | None = None  # seconds since 1970
-        self._save_lock = threading.Lock()
-        self._next_save = 0.0
+        self._erased_seq = 0  # of the last change that took pictures away
         self._looked_at = float("-inf")
         self._error: str | None = "it has not been started"
         self._stop = threading.Event()
@@ -85,7 +77,7 @@ class LiveIndex:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            self._save()
+            self._snapshots.close(self._seq, self._erased_seq, self._take_snapshot)
 
     def nudge(self) -> None:
         """Something was committed: look now, not at the next poll."""
@@ -123,17 +115,21 @@ class LiveIndex:
 
     def status(self) -> IndexStatus:
         """Where it is; never waits for the database."""
-        applied, error = self._applied, self._error
+        error = self._error
         behind_s = time.monotonic() - self._looked_at
-        saved_at = self._saved_at
         return IndexStatus(
-            generation=0 if applied is None else applied.seq,
+            generation=self._seq,
             indexed=sum(len(view) for view in list(self._views.values())),
             in_step=error is None and behind_s < _SILENT_S,
             error=error,
             behind_s=behind_s,
-            snapshot_age_s=None if saved_at is None else time.time() - saved_at,
+            snapshot_age_s=self._snapshots.age_s,
         )
+
+    @property
+    def _seq(self) -> int:
+        applied = self._applied
+        return 0 if applied is None else applied.seq
 
     def _follow(self) -> None:
         while not self._stop.is_set():
@@ -145,21 +141,16 @@ class LiveIndex:
                 log.warning("the index can't follow the catalogue: %s", error)
                 self._stop.wait(1.0)
             else:
-                self._save_when_due()
+                self._snapshots.tend(self._seq, self._erased_seq, self._take_snapshot)
 
     def _load(self) -> None:
-        """The newest snapshot that is whole; the first look tells whether it is of this past."""
-        for path in snapshot.generations(self._folder):
-            try:
-                self._applied, self._views = snapshot.load(path, self._model, self._dim)
-            except SnapshotInvalid as error:
-                log.warning("%s; it is not used", error)
-            else:
-                self._saved_seq = self._applied.seq
-                with suppress(OSError):  # another process may just have dropped it
-                    self._saved_at = path.stat().st_mtime
-                return
-        self._rebuild()
+        """From a snapshot; the first look at changes tells whether it is of this past."""
+        self._erased_seq = self._catalogue.changes.last_removal()
+        loaded = self._snapshots.load()
+        if loaded is None:
+            self._rebuild()
+        else:
+            self._applied, self._views = loaded
 
     def _apply_page(self) -> bool:
         """Apply the next changes; whether there may be more."""
@@ -204,6 +195,8 @@ class LiveIndex:
                 gone = [image_id for image_id, row in images.items() if row is None]
                 view.update(gone, [row for row in images.values() if row is not None])
             self._applied = fresh[-1]
+        removals = [change.seq for change in fresh if change.op != "add"]
+        self._erased_seq = max(removals, default=self._erased_seq)
 
     def _rebuild(self) -> None:
         """Everything anew from the rows, to the side; searches go on in the old views."""
@@ -214,27 +207,12 @@ class LiveIndex:
                 view.update((), rows)
         with self._views_lock.writing():
             self._views, self._applied = views, last
-        self._saved_seq = 0
+        self._erased_seq = self._catalogue.changes.last_removal()
+        self._snapshots.disown()
 
-    def _save_when_due(self) -> None:
-        due = time.monotonic() >= self._next_save and not self._save_lock.locked()
-        if due and self._applied is not None and self._applied.seq != self._saved_seq:
-            threading.Thread(target=self._save, name="snapshot", daemon=True).start()
-
-    def _save(self) -> None:
-        """Write a snapshot unless there is nothing new; the index goes on without one."""
-        with self._save_lock:
-            with self._apply_lock:
-                if self._applied is None or self._applied.seq == self._saved_seq:
-                    return
-                packed = {key: view.pack() for key, view in self._views.items()}
-                taken = Snapshot(self._model, self._dim, self._applied, packed)
-            started = time.monotonic()
-            try:
-                snapshot.write(self._folder, taken)
-                self._saved_seq, self._saved_at = taken.applied.seq, time.time()
-            except OSError as error:
-                log.warning("snapshot in %s was not written: %s", self._folder, error)
-            took_s = time.monotonic() - started
-            pause_s = max(self._snapshot_every_s, _SNAPSHOT_COST * took_s)
-            self._next_save = time.monotonic() + pause_s
+    def _take_snapshot(self) -> Snapshot | None:
+        with self._apply_lock:
+            if self._applied is None:
+                return None
+            packed = {key: view.pack() for key, view in self._views.items()}
+            return Snapshot(self._model, self._dim, self._applied, packed)

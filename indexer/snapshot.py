@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 import uuid
 import zipfile
-from contextlib import suppress
+import zlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ from indexer.gallery_view import GalleryView
 _FORMAT = 1
 _SUFFIX = ".snapshot"
 _GENERATIONS = 2
-_ABANDONED_S = 3600.0
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,12 @@ def generations(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_SUFFIX}"), reverse=True)
 
 
+def seq_of(path: Path) -> int:
+    """The last change in a generation, by its name; -1 for a file that has no such name."""
+    seq = path.name.partition("-")[0]
+    return int(seq) if seq.isdecimal() else -1
+
+
 def load(path: Path, model: str, dim: int) -> tuple[Change, dict[int, GalleryView]]:
     """The index just after the change that is returned with it.
 
@@ -87,11 +92,20 @@ def load(path: Path, model: str, dim: int) -> tuple[Change, dict[int, GalleryVie
                 int(key): GalleryView.unpack(dim, known, _arrays_of(archive, key))
                 for key, known in header["galleries"].items()
             }
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise SnapshotInvalid(f"snapshot {path}: {error}") from error
     applied = header["applied"]
     applied["committed_at"] = datetime.fromisoformat(applied["committed_at"])
     return Change(**applied), views
+
+
+def holds(path: Path, image_id: int) -> bool:
+    """Whether a generation has this image's vector. Raises SnapshotInvalid for a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return any(image_id in archive[name] for name in archive.files if name.endswith(".ids"))
+    except _UNREADABLE as error:
+        raise SnapshotInvalid(f"snapshot {path}: {error}") from error
 
 
 def _to_arrays(snapshot: Snapshot) -> dict[str, NDArray[Any]]:
@@ -139,7 +153,3 @@ def _drop_old(folder: Path) -> None:
     """Other processes may do the same at this moment."""
     for path in generations(folder)[_GENERATIONS:]:
         path.unlink(missing_ok=True)
-    for path in folder.glob("*.partial"):
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - _ABANDONED_S:
-                path.unlink()
