@@ -153,6 +153,13 @@ class Catalogue:
             rows = connection.execute(_select_images().where(images.c.id.in_(wanted)))
             return {row.id: _image(row) for row in rows}
 
+    def images_of(self, hashes: Iterable[str]) -> list[Image]:
+        """The images whose bytes have one of these hashes, by id."""
+        mine = images.c.sha256.in_(list(hashes))
+        with self.database.read() as connection:
+            rows = connection.execute(_select_images().where(mine).order_by(images.c.id))
+            return [_image(row) for row in rows]
+
     def list_images(
         self, gallery: str, state: State | None = None, after_id: int = 0, limit: int = 100
     ) -> list[Image]:

@@ -1,0 +1,147 @@
+"""Looks in every place where something of a deleted picture could be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select
+
+from indexer import snapshot
+from indexer.catalogue import Catalogue
+from indexer.erasure_ledger import Erased, Ledger, erased_at
+from indexer.errors import SnapshotInvalid
+from indexer.storage import ObjectStore
+from indexer.tables import changes, embeddings, erasures, galleries, images, orphans
+
+_SWEEP = "run `passerby sweep`, or leave it to a worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one place has. advice: what to do where something remains; None where nothing does."""
+
+    place: str
+    said: str
+    advice: str | None = None
+
+
+def find_traces(
+    catalogue: Catalogue, store: ObjectStore, index_dir: Path, image_id: int
+) -> list[Trace]:
+    """Place by place. Raises StorageUnavailable, DatabaseUnavailable.
+
+    index_dir: the snapshots of this machine; those of others are seen there alone.
+    """
+    entries = list(Ledger(store).about(image_id))
+    with catalogue.database.read() as connection:
+        other = _other_picture(connection, image_id, entries)
+        if other is not None:
+            found = [other]
+        else:
+            looks = (_row, _vectors, _changes)
+            found = [look(connection, image_id) for look in looks]
+        found.append(_ledger(connection, entries))
+    hashes = {erased.sha256 for _, erased in entries}
+    found += [_bytes(catalogue, store, sha256) for sha256 in sorted(hashes)]
+    if other is None:
+        found += _snapshots(index_dir, image_id)
+    return [*found, Trace("thumbnails", "none is kept: each is made when it is asked for")]
+
+
+def _other_picture(
+    connection: Connection, image_id: int, entries: list[tuple[str, Erased]]
+) -> Trace | None:
+    """A restored database uses ids a second time; what there is then is the other picture's."""
+    columns = images.c.sha256, images.c.crop, images.c.created_at
+    row = connection.execute(select(*columns).where(images.c.id == image_id)).one_or_none()
+    erased = {(one.sha256, one.crop, one.created_at) for _, one in entries}
+    if row is None or not erased or tuple(row) in erased:
+        return None
+    said = f"gone; since a backup was restored the id is another picture's, SHA-256 {row.sha256}"
+    return Trace("row", said)
+
+
+def _row(connection: Connection, image_id: int) -> Trace:
+    mine = select(galleries.c.name).join(images).where(images.c.id == image_id)
+    gallery = connection.scalar(mine)
+    if gallery is None:
+        return Trace("row", "gone")
+    return Trace("row", f"it is in gallery {gallery!r}", f"DELETE /images/{image_id}")
+
+
+def _vectors(connection: Connection, image_id: int) -> Trace:
+    mine = embeddings.c.image_id == image_id
+    models = list(connection.scalars(select(embeddings.c.model).where(mine)))
+    if not models:
+        return Trace("vectors", "gone, of every model")
+    return Trace("vectors", f"there are some, of {', '.join(models)}", "delete the row")
+
+
+def _changes(connection: Connection, image_id: int) -> Trace:
+    """Indexes follow the changes: one that added it must be followed by one that removes it."""
+    mine = changes.c.image_id == image_id
+    newest = select(changes).where(mine).order_by(changes.c.seq.desc()).limit(1)
+    last = connection.execute(newest).one_or_none()
+    if last is None:
+        return Trace("changes", "none about it is kept")
+    if last.op == "remove":
+        return Trace("changes", f"removed by change {last.seq}")
+    dropped = (changes.c.gallery_id == last.gallery_id) & (changes.c.op == "drop")
+    drop = connection.scalar(select(func.max(changes.c.seq)).where(dropped))
+    if drop is not None and drop > last.seq:
+        return Trace("changes", f"removed with its gallery by change {drop}")
+    return Trace("changes", f"added by change {last.seq} and not removed", "delete the row")
+
+
+def _ledger(connection: Connection, entries: list[tuple[str, Erased]]) -> Trace:
+    if not entries:
+        return Trace(
+            "ledger",
+            "no entry names it, so its hash is not known, nor whether its bytes are gone",
+            "if it was deleted by a version without a ledger, run `passerby sweep`",
+        )
+    name, erased = max(entries, key=lambda entry: entry[0])
+    said = (
+        f"erased {erased_at(name):%Y-%m-%d %H:%M:%S} UTC from gallery {erased.gallery!r}, "
+        f"SHA-256 {erased.sha256}, entry {name}"
+    )
+    obeyed = select(erasures.c.entry).where(erasures.c.entry == name)
+    if connection.scalar(obeyed) is None:
+        return Trace(
+            "ledger", f"{said}; this database has not obeyed it", "restart, or wait an hour"
+        )
+    return Trace("ledger", said)
+
+
+def _bytes(catalogue: Catalogue, store: ObjectStore, sha256: str) -> Trace:
+    place = f"bytes {sha256[:12]}"
+    with catalogue.database.read() as connection:
+        owned = select(images.c.id).where(images.c.sha256 == sha256).order_by(images.c.id)
+        owners = list(connection.scalars(owned.limit(10)))
+        due = connection.scalar(select(orphans.c.sweep_at).where(orphans.c.sha256 == sha256))
+    if owners:
+        others = ", ".join(map(str, owners))
+        return Trace(place, f"kept for other images with the same bytes: {others}")
+    if not store.exists(sha256):
+        return Trace(place, "gone")
+    if due is None:
+        return Trace(place, "still in storage, and owned by nobody", _SWEEP)
+    return Trace(place, f"still in storage, to go after {due:%Y-%m-%d %H:%M:%S} UTC", _SWEEP)
+
+
+def _snapshots(index_dir: Path, image_id: int) -> Iterator[Trace]:
+    looked_at = 0
+    for path in sorted(index_dir.rglob("*.snapshot")) + sorted(index_dir.rglob("*.partial")):
+        try:
+            held = snapshot.holds(path, image_id)
+        except SnapshotInvalid as error:
+            if path.exists():  # else it went at this moment
+                yield Trace("snapshots", f"{error}: can't be read", f"delete {path}")
+            continue
+        looked_at += 1
+        if held:
+            advice = f"wait a minute if a service runs here, else delete {path}"
+            yield Trace("snapshots", f"{path} holds its vector", advice)
+    yield Trace("snapshots", f"{looked_at} read on this machine")
