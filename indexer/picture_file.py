@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from indexer.errors import BadPicture
 
 Format = Literal["JPEG", "PNG", "WEBP"]
 _MAX_SCANS = 100  # real ones have about ten; each costs a pass over the whole picture
+_MAX_PARTS = 20_000  # segments or chunks: real ones have thousands, and each is read by itself
+_MAX_JUNK_BYTES = 2**16  # between two segments, where there should be none
 _CHUNK_BYTES = 2**20
 _NO_LENGTH = (0x01, *range(0xD0, 0xD8))  # TEM, RSTn
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # DHT, JPG, DAC: numbered like the frame headers around them
@@ -47,10 +50,16 @@ def _truncated(kind: Format, how: str) -> BadPicture:
     return BadPicture("truncated_picture", f"the {kind} file is cut short: {how}")
 
 
+def _check_parts(kind: Format, num_parts: int) -> None:
+    if num_parts > _MAX_PARTS:
+        raise BadPicture("picture_too_large", f"the {kind} file has more than {_MAX_PARTS} parts")
+
+
 def _inspect_jpeg(file: BinaryIO) -> PictureFile:
     coefficients, components = 0.0, 0
     file.seek(2)
-    while True:
+    for num_parts in itertools.count():
+        _check_parts("JPEG", num_parts)
         marker, segment = _read_segment(file)
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
             components, coefficients = _read_frame(segment)
@@ -68,8 +77,11 @@ def _inspect_jpeg(file: BinaryIO) -> PictureFile:
 def _read_segment(file: BinaryIO) -> tuple[int, bytes]:
     """The next marker and what belongs to it."""
     while True:
+        start = file.tell()
         byte = file.read(1)
         while byte and byte != b"\xff":
+            if file.tell() - start > _MAX_JUNK_BYTES:
+                raise BadPicture("not_a_picture", "the JPEG file has a damaged header")
             byte = file.read(1)
         while byte == b"\xff":
             byte = file.read(1)
@@ -114,7 +126,8 @@ def _find_end(file: BinaryIO) -> None:
 
 def _inspect_png(file: BinaryIO, size_bytes: int) -> PictureFile:
     position, kept_bytes, has_pixels = 8, 0, False
-    while True:
+    for num_parts in itertools.count():
+        _check_parts("PNG", num_parts)
         file.seek(position)
         head = file.read(8)
         if len(head) < 8:
