@@ -16,10 +16,11 @@ from indexer.erasure_ledger import Ledger, erased_at
 from indexer.errors import DatabaseUnavailable, LegalHold, StorageFull, StorageUnavailable
 from indexer.retention import expire
 from indexer.storage import ObjectStore
-from indexer.tables import changes, embeddings, erasures, images
+from indexer.tables import changes, embeddings, erasures, galleries, images
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.backups import Backup
 from tests.indexer.steps import add, objects_in
+from tests.indexer.test_locking import pause_before_commit, start
 
 pytestmark = pytest.mark.usefixtures("gallery")
 
@@ -261,3 +262,28 @@ def test_retention_counts_from_arrival_and_goes_on_in_batches(
     assert expire(catalogue, store) == 5
     assert ids_in(catalogue) == ids[5:]
     assert len(entries_in(store)) == 3
+
+
+def test_hold_placed_while_pictures_expire_keeps_all_that_are_left(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the batch under way, and no batch begins once it is placed."""
+    monkeypatch.setattr("indexer.retention._BATCH", 1)
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(3)]
+    for image_id in ids:
+        age(catalogue, image_id, days=2)
+    catalogue.change_gallery("g", {"retention_days": 1})
+    pause = pause_before_commit(monkeypatch)
+    expiring = start(lambda: expire(catalogue, store, budget_s=60))
+    assert pause.reached.wait(10)
+    holding = start(lambda: catalogue.change_gallery("g", {"legal_hold": "case 7"}))
+    holding.join(0.3)
+    assert holding.is_alive()
+    with catalogue.database.read() as connection:
+        assert connection.scalar(select(galleries.c.legal_hold)) is None
+    pause.go.set()
+    holding.join(20)
+    left = ids_in(catalogue)
+    expiring.join(20)
+    assert catalogue.gallery("g").legal_hold == "case 7"
+    assert ids_in(catalogue) == left
