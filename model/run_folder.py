@@ -45,6 +45,7 @@ class RunFolder:
 
     def go_back(self, epoch: int) -> None:
         """Leave what a run that is at the end of this epoch would have, whatever was killed."""
+        self.path.mkdir(parents=True, exist_ok=True)
         restore_folder(self.best)
         self._drop_rows_after(epoch)
 

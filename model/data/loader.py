@@ -3,6 +3,7 @@
 Shapes: N pairs, P pictures, G pairs of a batch over all processes, B those of this process.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -130,6 +131,7 @@ class PairLoader:
             sampler=range(done, len(self)),
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
+            worker_init_fn=_leave_stopping_to_parent,
             generator=torch.Generator(),  # else it draws from everybody's
         )
         for loaded in loader:
@@ -244,6 +246,13 @@ class PicturesOfBatches(Numbered[Loaded | DatasetError]):
             f"{self.split.name}: no pair is left in place of one whose picture can't be read: "
             f"{next(iter(bad.values()))}"
         )
+
+
+def _leave_stopping_to_parent(worker: int) -> None:
+    """Ctrl-C and a scheduler's SIGTERM reach each process, and the one that saves needs its
+    workers until it has."""
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.SIG_IGN)
 
 
 def _check_bad(name: str, bad: dict[int, str], max_bad: int) -> None:

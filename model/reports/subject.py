@@ -107,7 +107,10 @@ def load_pairs(
     people: SyntheticConfig = SyntheticConfig(),  # noqa: B008 - frozen
     on_progress: OnProgress = lambda done, total: None,
 ) -> Split:
-    """One split of a dataset; of drawn people only those are drawn that are asked for."""
+    """One split of a dataset; of drawn people only those are drawn that are asked for.
+
+    The train split is whole: val is carved out of it where val is asked for.
+    """
     kind, _, city = name.partition(":")
     if kind == "synthetic" and (not city or city in CITIES):
         num = {
@@ -117,7 +120,9 @@ def load_pairs(
         }[split]
         config = replace(people, city=city or people.city)
         return load_split(split, num, config, image_size, root, on_progress)
-    return load_dataset(name, root, image_size, on_progress=on_progress).split(split)
+    carve_val = split == "val"
+    dataset = load_dataset(name, root, image_size, carve_val=carve_val, on_progress=on_progress)
+    return dataset.split(split)
 
 
 def find_card(model: str) -> Mapping[str, object]:

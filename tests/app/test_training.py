@@ -47,6 +47,11 @@ def test_train_then_evaluate(tmp_path: Path) -> None:
     [
         (["train", "--recipe", "none", "--out", "x"], "recipe 'none': expected a YAML file or"),
         (["train", "--recipe", "small", "--out", "x", "lr=1"], "lr: no such setting"),
+        (["train", "--recipe", "small", "--out", "file/x", *FEW], "file/x: Not a directory"),
+        (
+            ["train", "--recipe", "small", "--out", "x", "synthetic.city=rome"],
+            "one of .* got 'rome'",
+        ),
         (["train", "--recipe", "small", "--out", "x", "--resume", *FEW], "nothing to resume"),
         (["evaluate", "no-such-model"], "expected a checkpoint folder, a shipped name"),
         (["evaluate", "--split", "other"], "expected one of train, val, test"),
@@ -56,6 +61,7 @@ def test_mistakes_are_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
     with pytest.raises(CommandError, match=message) as caught:
         run(*words)
     assert "\n" not in str(caught.value)

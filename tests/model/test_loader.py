@@ -1,5 +1,8 @@
 """Pictures that can't be read are named, counted and replaced; loading ahead changes nothing."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,6 +112,19 @@ def test_loader_goes_on_within_an_epoch_as_if_it_had_not_stopped(
     for again, once in zip([*first, *rest], whole, strict=True):
         for name in ("index_B", "pixels_B3HW", "tokens_BL", "poor_pixels_B3HW", "poor_tokens_BL"):
             assert torch.equal(getattr(again, name), getattr(once, name)), name
+
+
+def test_workers_leave_stopping_to_the_process_that_saves(
+    coloured: Dataset, tiny_encoder: DualEncoder
+) -> None:
+    loader = PairLoader(coloured.train, replace(RECIPE, batch_size=2), tiny_encoder, workers=1)
+    batches = loader.batches(1, CPU)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        os.kill(worker.pid, kind)
+    assert len([*batches]) == 15
 
 
 def test_loaders_of_several_processes_give_the_parts_of_one_batch(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.research.options import PANEL
+from app.commands.research.options import PANEL, told_in_one_line
 from app.errors import CommandError
 
 if TYPE_CHECKING:
@@ -76,14 +76,11 @@ def import_checkpoint(
 ) -> None:
     """Make a checkpoint of one that another program wrote; say what became of every weight."""
     from model.checkpoint_import import import_checkpoint as run
-    from model.errors import ModelError
 
     size = _parse_size(image_size) if image_size is not None else None
     quick_gelu = None if activation is None else activation is Activation.QUICK_GELU
-    try:
+    with told_in_one_line():
         report = run(file, out, image_size=size, quick_gelu=quick_gelu)
-    except ModelError as error:
-        raise CommandError(str(error)) from error
     typer.echo(json.dumps(asdict(report)) if as_json else _describe(report, out))
 
 
@@ -102,15 +99,12 @@ def export(
 ) -> None:
     """Write both towers for another runtime, run them, and keep them if they match the source."""
     from model import load_encoder
-    from model.errors import ModelError
     from model.export import TOLERANCE, export_encoder
 
     allowed = TOLERANCE if tolerance is None else tolerance
-    try:
+    with told_in_one_line():
         encoder = load_encoder(checkpoint, "cpu")
         agreements = export_encoder(encoder, out, kind.value, tolerance=allowed)
-    except ModelError as error:
-        raise CommandError(str(error)) from error
     typer.echo(f"{'tower':<8}{'largest difference':>20}{'smallest cosine':>18}")
     for agreement in agreements:
         typer.echo(

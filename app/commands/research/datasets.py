@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.progress import console, progress_bar
-from app.commands.research.options import PANEL, Root
+from app.commands.research.options import PANEL, Root, told_in_one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +46,7 @@ def check(
 
     bar = progress_bar()
     bar.disable = as_json
-    with bar as progress:
+    with told_in_one_line(), bar as progress:
         task = progress.add_task("Reading", total=None)
         report = check_dataset(
             name,

@@ -200,12 +200,13 @@ def _show(report: Report, as_json: bool, out: Path | None) -> None:
     from model.reports.retrieval import RetrievalReport
     from model.reports.table import to_json, to_text, write_report
 
-    if out is not None:
-        for path in write_report(report, out):
-            typer.echo(f"Wrote {path}", err=True)
     if not as_json:
         typer.echo(to_text(report.table()))
     elif isinstance(report, RetrievalReport) and len(report.measured) == 1:
         typer.echo(json.dumps(asdict(report.measured[0].metrics)))
     else:
         typer.echo(to_json(report), nl=False)
+    if out is not None:  # last: a folder that can't be written to takes nothing of it away
+        with told_in_one_line():
+            for path in write_report(report, out):
+                typer.echo(f"Wrote {path}", err=True)

@@ -26,13 +26,16 @@ OnProgress = Callable[[int, int], None]
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """What the model package finds wrong, as a command's error. Raises CommandError."""
+    """What the model package finds wrong, or a disk, as a command's error. Raises CommandError."""
     from model.errors import ModelError
 
     try:
         yield
     except (ModelError, ValueError) as error:
         raise CommandError(str(error)) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise CommandError(f"{where}{error.strerror or error}") from error
 
 
 @contextmanager

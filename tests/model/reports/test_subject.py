@@ -38,6 +38,15 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         load_pairs("synthetic:atlantis", "test", tmp_path, (32, 16))
 
 
+def test_train_split_is_whole_where_val_is_not_asked_for(tmp_path: Path) -> None:
+    rows = [f"{person}.png,somebody,{person}" for person in range(3)]
+    (tmp_path / "captions.csv").write_text("\n".join(["image,caption,id", *rows]))
+    for person in range(3):
+        (tmp_path / f"{person}.png").touch()
+    sizes = [len(load_pairs("folder", s, tmp_path, (32, 16)).pictures) for s in ("train", "val")]
+    assert sizes == [3, 1]
+
+
 def test_training_set_is_what_the_card_names() -> None:
     assert find_card("ViT-B-16:openai") == {}
     assert name_training_set({}) is None
