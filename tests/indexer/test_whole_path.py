@@ -81,6 +81,7 @@ def upload(start):
 
 for start in range(4):
     threading.Thread(target=upload, args=(start,)).start()
+threading.Event().wait()  # a worker can't decode any more once the main thread has ended
 """
 
 
