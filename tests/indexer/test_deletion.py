@@ -130,3 +130,22 @@ def test_deletion_while_storage_fails_is_finished_later(
     assert catalogue.images([image_id]) == {}
     assert sweep(catalogue, store) == 1
     assert objects_in(tmp_path / "objects") == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_deleted_row_is_overwritten_in_the_file(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures, tmp_path: Path
+) -> None:
+    image_id = add(catalogue, store, pictures.plain(), camera="camera-to-be-forgotten")
+    assert b"camera-to-be-forgotten" in read_file(catalogue, tmp_path)
+    delete_image(catalogue, store, image_id)
+    assert b"camera-to-be-forgotten" not in read_file(catalogue, tmp_path)
+
+
+def read_file(catalogue: Catalogue, folder: Path) -> bytes:
+    """All of the database on disk, its log written back."""
+    with catalogue.database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
+    return (folder / "passerby.db").read_bytes()
