@@ -21,6 +21,7 @@ UPLOAD = (
     b"POST /galleries/street/images HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: multipart/form-data; boundary=b\r\n"
 )
+PART = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
 
 
 @pytest.fixture
@@ -53,8 +54,8 @@ def drip(raw: socket.socket, crumb: bytes, every_s: float = 0.1) -> bytes:
     [
         b"",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
-        UPLOAD + b"Content-Length: 100000\r\n\r\n",
-        UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        UPLOAD + b"Content-Length: 100000\r\n\r\n" + PART,
+        UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(PART), PART),
     ],
     ids=["nothing", "head", "body", "chunks"],
 )

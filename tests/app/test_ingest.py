@@ -212,8 +212,8 @@ def test_galleries_are_listed_made_and_deleted(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("HOST", "0.0.0.0", "access keys"),
-        ("HOST", "example.org", "access keys"),
+        ("PUBLIC_URL", "ftp://search.example.org", "https://HOST"),
+        ("PUBLIC_URL", "https://example.org/search", "https://HOST"),
         ("PORT", "99999", "PASSERBY_PORT"),
         ("DATABASE_URL", "mysql://x", "postgresql://"),
         ("DATABASE_URL", "postgresql", "postgresql://"),
