@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_mistakes_are_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.fixture
+def heard_ctrl_c() -> Iterator[None]:
+    """As at a terminal: what a shell starts in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_ctrl_c")
 def test_first_ctrl_c_asks_to_stop_and_the_second_stops() -> None:
     before = signal.getsignal(signal.SIGINT)
     with _stop_signals() as stop_asked:
