@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import TypedDict, Unpack
 
 from app.caller import Caller
 from app.errors import FieldError, ProblemError
@@ -11,7 +12,7 @@ from app.schemas import SearchRequest, SearchResponse
 from app.search import find_people
 from app.services import Services
 from indexer.audit_log import Action, Deed
-from indexer.errors import ImageNotFound
+from indexer.catalogue import Catalogue
 from indexer.records import Image
 
 REASON_HOLDS = timedelta(hours=1)
@@ -22,7 +23,7 @@ def search_on_record(services: Services, caller: Caller, request: SearchRequest)
     ImageNotFound for what the caller may not see, ProblemError where a reason is missing."""
     caller.require_sight(request.gallery)
     if request.image_id is not None:
-        require_sight_of_image(services, caller, request.image_id)
+        caller.require_sight_of(request.image_id, services.catalogue)
     require_reason(services, request.gallery, request.reason)
     found = find_people(services, request)
     record(
@@ -38,20 +39,22 @@ def search_on_record(services: Services, caller: Caller, request: SearchRequest)
     return found
 
 
-def record_view(
-    services: Services, caller: Caller, image: Image, what: str, reason: str | None = None
-) -> None:
-    """Someone is about to see a picture. A reason given lately for this gallery holds.
+def view_on_record(
+    services: Services, caller: Caller, image_id: int, what: str, reason: str | None = None
+) -> Image:
+    """The picture that someone is about to see. A reason given lately for this gallery holds.
 
-    Raises ProblemError where there is none and the gallery asks for one.
+    Raises ImageNotFound, and ProblemError where there is none and the gallery asks for one.
     """
+    image = services.catalogue.image(image_id)
     if what == "thumbnail" and services.shown.has(caller, image.id):
-        return
+        return image
     stated = reason or services.catalogue.audit.stated_reason(
         caller.key_id, image.gallery, REASON_HOLDS
     )
     require_reason(services, image.gallery, stated)
     record(services, caller, "view", image.gallery, what=what, image_ids=[image.id], reason=stated)
+    return image
 
 
 def record_samples(
@@ -65,33 +68,49 @@ def record_samples(
     )
 
 
+class About(TypedDict, total=False):
+    """What is put on record beside who, what kind of thing, and where; see Deed."""
+
+    what: str | None
+    image_ids: Sequence[int]
+    reason: str | None
+    result_count: int | None
+
+
 def record(
     services: Services,
     caller: Caller,
     action: Action,
     gallery: str | None = None,
-    *,
-    what: str | None = None,
-    image_ids: Sequence[int] = (),
-    reason: str | None = None,
-    result_count: int | None = None,
+    **about: Unpack[About],
 ) -> None:
-    """Put something on record. What can't be recorded must not happen: call it before a change,
+    """As put_on_record; pictures that are looked at count as shown."""
+    put_on_record(services.catalogue, caller, action, gallery, **about)
+    if action in ("search", "view"):
+        services.shown.add(caller, about.get("image_ids", ()))
+
+
+def put_on_record(
+    catalogue: Catalogue,
+    caller: Caller,
+    action: Action,
+    gallery: str | None = None,
+    **about: Unpack[About],
+) -> None:
+    """Write down who did what. What can't be recorded must not happen: call it before a change,
     and before an answer is sent. Raises DatabaseUnavailable, StorageFull."""
     deed = Deed(
         who=caller.name,
         action=action,
         key_id=caller.key_id,
         gallery=gallery,
-        what=what,
-        image_ids=tuple(image_ids),
-        reason=reason,
-        result_count=result_count,
+        what=about.get("what"),
+        image_ids=tuple(about.get("image_ids", ())),
+        reason=about.get("reason"),
+        result_count=about.get("result_count"),
         request_id=caller.request_id,
     )
-    services.catalogue.audit.record(deed)
-    if action in ("search", "view"):
-        services.shown.add(caller, image_ids)
+    catalogue.audit.record(deed)
 
 
 def say_changes(changes: Mapping[str, object]) -> str:
@@ -106,9 +125,3 @@ def require_reason(services: Services, gallery: str, reason: str | None) -> None
         raise ProblemError(
             "reason_required", f"reason: {message}.", errors=[FieldError("reason", message)]
         )
-
-
-def require_sight_of_image(services: Services, caller: Caller, image_id: int) -> None:
-    """Raises ImageNotFound for one that is not in the caller's galleries."""
-    if caller.galleries is not None and not caller.sees(services.catalogue.image(image_id).gallery):
-        raise ImageNotFound(image_id)

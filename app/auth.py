@@ -19,16 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.access import Access, Target, find_target
 from app.caller import LOCAL, NOBODY, Caller, caller_of
 from app.errors import ProblemError
-from app.problems import problem_of, problem_response, request_id
+from app.middleware import SAFE_METHODS
+from app.problems import answer_problem, explain, request_id
 from app.routes.page import render
 from app.services import Services
 from app.sessions import session_of
-from indexer.errors import ImageNotFound, IndexerError
+from indexer.errors import IndexerError
 from indexer.key_ring import AccessKey
 from indexer.records import MAX_ID
 from indexer.request_counter import RequestCounter
 
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
@@ -146,8 +146,7 @@ def _require_sight(services: Services, caller: Caller, path_params: Mapping[str,
         image_id = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
         if not 0 < image_id <= MAX_ID:
             return  # the route says what is wrong with it
-        if not caller.sees(services.catalogue.image(image_id).gallery):
-            raise ImageNotFound(image_id)
+        caller.require_sight_of(image_id, services.catalogue)
 
 
 def _count(services: Services, key: AccessKey) -> None:
@@ -168,15 +167,14 @@ def _count(services: Services, key: AccessKey) -> None:
 def _refuse(
     connection: HTTPConnection, access: Access | None, error: ProblemError | IndexerError
 ) -> Response:
-    problem = problem_of(error)
     if access is not None and access.is_page:
+        problem = explain(error)
         if problem.status == 401:
             asked = f"{connection.url.path}?{connection.url.query}".rstrip("?")
             return RedirectResponse(f"/login?{urlencode({'next': asked})}", 303)
         request = Request(connection.scope)
         return render(request, "error.html", {"problem": problem}, problem.status)
-    headers = dict(error.headers) if isinstance(error, ProblemError) else {}
-    return problem_response(connection.scope, problem, headers)
+    return answer_problem(connection.scope, error)
 
 
 def _unshared(send: Send) -> Send:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.errors import GalleryNotFound
+from indexer.errors import GalleryNotFound, ImageNotFound
 from indexer.key_ring import SCOPES, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from indexer.catalogue import Catalogue
     from indexer.key_ring import AccessKey
+    from indexer.records import Gallery
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,15 @@ class Caller:
         """Raises GalleryNotFound: who may not see it is not told that it is there."""
         if not self.sees(gallery):
             raise GalleryNotFound(gallery[:80])
+
+    def require_sight_of(self, image_id: int, catalogue: Catalogue) -> None:
+        """Raises ImageNotFound for a picture that is not in its galleries."""
+        if self.galleries is not None and not self.sees(catalogue.image(image_id).gallery):
+            raise ImageNotFound(image_id)
+
+    def visible(self, galleries: Iterable[Gallery]) -> list[Gallery]:
+        """Those of these that exist for it."""
+        return [gallery for gallery in galleries if self.sees(gallery.name)]
 
 
 LOCAL = Caller("local")

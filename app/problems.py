@@ -69,13 +69,25 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(request: Request, error: Exception) -> Response:
+    return answer_problem(request.scope, error)
+
+
+def answer_problem(scope: Scope, error: Exception) -> Response:
+    """What a client is told of `error`, as an answer to the request of `scope`."""
+    headers = getattr(error, "headers", None)  # of a ProblemError or an HTTPException
+    return problem_response(scope, explain(error), dict(headers or {}))
+
+
+def explain(error: Exception) -> Problem:
+    """What a client is told of `error`; the log is told of what is not the client's doing."""
     problem = problem_of(error)
     if problem.status >= 500:
         # An outage is told in a line: with a traceback for each request, it would fill the disk.
         told = isinstance(error, IndexerError) and problem.code != "internal_error"
-        log.error("%s", error, exc_info=None if told else error)
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else None
-    return problem_response(request.scope, problem, headers)
+        # What others' exceptions say may quote what was asked.
+        is_ours = isinstance(error, (IndexerError, ProblemError))
+        log.error("%s", error if is_ours else problem.code, exc_info=None if told else error)
+    return problem
 
 
 def internal_problem() -> Problem:

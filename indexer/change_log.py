@@ -56,7 +56,7 @@ def append(
     if not records:
         return
     database.lock(connection, CHANGES_LOCK)
-    last = connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
+    last = newest_seq(connection)
     now = database.now(connection)
     connection.execute(
         insert(changes),
@@ -75,6 +75,11 @@ def append(
     notices.tell(database, connection, notices.CHANGES)
 
 
+def newest_seq(connection: Connection) -> int:
+    """The newest number; 0 where nothing has happened."""
+    return int(connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one())
+
+
 class ChangeLog:
     """Reads for followers: pages of changes, or everything at one moment."""
 
@@ -84,9 +89,7 @@ class ChangeLog:
     def last(self) -> int:
         """The newest number; 0 where nothing has happened."""
         with self._database.read() as connection:
-            return int(
-                connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one()
-            )
+            return newest_seq(connection)
 
     def last_removal(self) -> int:
         """The number of the newest change that took pictures away; 0 where there was none.

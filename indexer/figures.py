@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import case, func, select
 
+from indexer.change_log import newest_seq
 from indexer.database import Database
-from indexer.tables import changes, images
+from indexer.tables import images
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def read_figures(database: Database) -> Figures:
         oldest: datetime | None = connection.scalar(
             select(func.min(waits_since)).where(images.c.state == "pending")
         )
-        newest_seq = connection.scalar(select(func.coalesce(func.max(changes.c.seq), 0)))
+        newest = newest_seq(connection)
         waited_s = 0.0
         if oldest is not None:
             waited_s = max(0.0, (database.now(connection) - oldest).total_seconds())
@@ -48,5 +49,5 @@ def read_figures(database: Database) -> Figures:
         numbers.get("searchable", 0),
         numbers.get("failed", 0),
         waited_s,
-        int(newest_seq or 0),
+        newest,
     )

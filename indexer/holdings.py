@@ -105,8 +105,8 @@ class Holdings:
             self.database.lift_limits(connection)  # it may be a large one
             mine = images.c.gallery_id == gallery_id
             _refuse_if_held(connection, gallery_id, name)
-            in_parts = {"yield_per": _ENTRY_ROWS}
-            held = connection.execute(select(*_ERASED).where(mine), execution_options=in_parts)
+            by_entry = {"yield_per": _ENTRY_ROWS}
+            held = connection.execute(select(*_ERASED).where(mine), execution_options=by_entry)
             entries = [record(_erased(rows, name)) for rows in held.partitions()]
             self.note_obeyed(connection, entries)
             now = literal(self.database.now(connection), UtcDateTime())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from indexer.database import Database
@@ -94,7 +94,9 @@ class KeyRing:
 
     def find(self, secret: str) -> AccessKey | None:
         """The active key with this secret."""
-        return self._find_active(keys.c.sha256 == _hash(secret))
+        with self._database.read() as connection:
+            now = self._database.now(connection)
+            return _find_active(connection, keys.c.sha256 == _hash(secret), now)
 
     def revoke(self, name: str) -> AccessKey:
         """End a key and all its sessions now; a second time changes nothing. Raises KeyNotFound."""
@@ -122,25 +124,24 @@ class KeyRing:
 
     def find_session(self, secret: str) -> AccessKey | None:
         """The active key that this session stands for."""
-        mine = select(sessions.c.key_id, sessions.c.expires_at)
         with self._database.read() as connection:
-            row = connection.execute(mine.where(sessions.c.sha256 == _hash(secret))).one_or_none()
-            if row is None or row.expires_at <= self._database.now(connection):
-                return None
-        return self._find_active(keys.c.id == row.key_id)
+            now = self._database.now(connection)
+            mine = (sessions.c.sha256 == _hash(secret)) & (sessions.c.expires_at > now)
+            owner = select(sessions.c.key_id).where(mine).scalar_subquery()
+            return _find_active(connection, keys.c.id == owner, now)
 
     def close_session(self, secret: str) -> None:
         """Log out; nothing happens where there is no such session."""
         with self._database.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.sha256 == _hash(secret)))
 
-    def _find_active(self, condition: Any) -> AccessKey | None:
-        with self._database.read() as connection:
-            row = connection.execute(select(keys).where(condition)).one_or_none()
-            if row is None:
-                return None
-            key = _key(row)
-            return key if key.is_active(self._database.now(connection)) else None
+
+def _find_active(
+    connection: Connection, which: ColumnElement[bool], now: datetime
+) -> AccessKey | None:
+    row = connection.execute(select(keys).where(which)).one_or_none()
+    key = None if row is None else _key(row)
+    return key if key is not None and key.is_active(now) else None
 
 
 def _check(

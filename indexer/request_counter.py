@@ -8,7 +8,6 @@ from typing import Any
 
 from limits.storage import Storage
 from sqlalchemy import Select, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer.database import Database
 from indexer.tables import request_counts
@@ -33,14 +32,13 @@ class RequestCounter(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count `amount` more, in a new window of `expiry` seconds where the last one is over."""
-        dialect = postgresql if self._database.is_postgresql else sqlite
         with self._database.write() as connection:
             now = self._database.now(connection)
             ends = now + timedelta(seconds=expiry)
             over = delete(request_counts).where(request_counts.c.expires_at <= now)
             connection.execute(over.where(request_counts.c.counter == key))
             counted = (
-                dialect.insert(request_counts)
+                self._database.insert(request_counts)
                 .values(counter=key, requests=amount, expires_at=ends)
                 .on_conflict_do_update(
                     index_elements=["counter"],

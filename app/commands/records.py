@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,23 +23,9 @@ def command_caller() -> Caller:
 
 
 def record_command(
-    catalogue: Catalogue,
-    action: Action,
-    gallery: str | None = None,
-    *,
-    what: str | None = None,
-    image_ids: Sequence[int] = (),
-    reason: str | None = None,
+    catalogue: Catalogue, action: Action, gallery: str | None = None, *, what: str
 ) -> None:
     """Put it on record before it is done. Raises DatabaseUnavailable, StorageFull."""
-    from indexer.audit_log import Deed
+    from app.audit import put_on_record
 
-    deed = Deed(
-        who=command_caller().name,
-        action=action,
-        gallery=gallery,
-        what=what,
-        image_ids=tuple(image_ids),
-        reason=reason,
-    )
-    catalogue.audit.record(deed)
+    put_on_record(catalogue, command_caller(), action, gallery, what=what)

@@ -53,10 +53,8 @@ def create(
 def list_all(services: AppServices, caller: AppCaller) -> GalleryList:
     """Those that the key may see, by name, with how many pictures are pending, searchable and
     failed."""
-    found = services.catalogue.galleries()
-    return GalleryList(
-        galleries=[show_gallery(gallery) for gallery in found if caller.sees(gallery.name)]
-    )
+    found = caller.visible(services.catalogue.galleries())
+    return GalleryList(galleries=[show_gallery(gallery) for gallery in found])
 
 
 @router.get(

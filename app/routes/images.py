@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit import record, record_view, say_changes
+from app.audit import record, say_changes, view_on_record
 from app.deps import (
     AppCaller,
     AppServices,
@@ -202,8 +202,7 @@ def content(
     reason: Why = None,
 ) -> Response:
     """Its `ETag` is the SHA-256 of the bytes."""
-    image = services.catalogue.image(image_id)
-    record_view(services, caller, image, "content", reason)
+    image = view_on_record(services, caller, image_id, "content", reason)
     return content_response(services, image, request.headers)
 
 
@@ -233,8 +232,7 @@ def thumbnail(
     reason: Why = None,
 ) -> Response:
     """Upright, and cropped to its box where it has one."""
-    image = services.catalogue.image(image_id)
-    record_view(services, caller, image, "thumbnail", reason)
+    image = view_on_record(services, caller, image_id, "thumbnail", reason)
     return thumbnail_response(services, image, request.headers)
 
 
@@ -252,8 +250,7 @@ def attention(
 ) -> ImageAttention:
     """What each word, and each part of the picture (or of its box), did for the score: attention
     in the model, weighted by its gradient. It tells what the model used, not that it is right."""
-    image = services.catalogue.image(image_id)
-    record_view(services, caller, image, "attention", reason)
+    image = view_on_record(services, caller, image_id, "attention", reason)
     return show_attention(
         image,
         text,
@@ -287,6 +284,5 @@ def attention_overlay(
     reason: Why = None,
 ) -> Response:
     """What `overlay_url` of `/images/{image_id}/attention` leads to."""
-    image = services.catalogue.image(image_id)
-    record_view(services, caller, image, "attention", reason)
+    image = view_on_record(services, caller, image_id, "attention", reason)
     return overlay_response(services, image, text, request.headers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +13,8 @@ from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
 from app.caller import NOBODY
-from app.problems import problem_of, request_id
-from app.schemas import Problem
+from app.problems import explain
 
-log = logging.getLogger("passerby.pages")
 templates = Jinja2Templates(Path(__file__).parent.parent / "templates")
 
 
@@ -31,17 +28,10 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except Exception as error:
-                problem = explain(request, error)
+                problem = explain(error)
                 return render(request, "error.html", {"problem": problem}, problem.status)
 
         return handle_with_page
-
-
-def explain(request: Request, error: Exception) -> Problem:
-    problem = problem_of(error)
-    if problem.status >= 500:
-        log.error("request %s: %s", request_id(request.scope), problem.code, exc_info=error)
-    return problem
 
 
 def render(

@@ -10,12 +10,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.audit import record_samples, record_view, search_on_record
+from app.audit import record_samples, search_on_record, view_on_record
 from app.caller import Caller
 from app.deps import AppCaller, AppServices, ImageId
 from app.errors import ProblemError
+from app.problems import explain
 from app.routes import login
-from app.routes.page import PageRoute, explain, render
+from app.routes.page import PageRoute, render
 from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_TEXT_CHARS, SearchResponse
 from app.search_form import SearchForm
 from app.services import Services
@@ -59,7 +60,7 @@ def install(app: FastAPI) -> None:
 @router.get("/")
 def show_search(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """The search form with its results; without a question, a look into the gallery."""
-    galleries = [each for each in services.catalogue.galleries() if caller.sees(each.name)]
+    galleries = caller.visible(services.catalogue.galleries())
     gallery = _choose(galleries, request.query_params.get("gallery"))
     if gallery is None:
         return render(request, "search.html", {"nav": "search", "title": "Passerby"})
@@ -96,9 +97,9 @@ def show_picture(
     request: Request, services: AppServices, caller: AppCaller, image_id: ImageId
 ) -> Response:
     """One picture with all that is known of it. `from`: the search that it was found by."""
-    picture = services.catalogue.image(image_id)
     search = SearchForm.parse(request.query_params.get("from", ""))
-    record_view(services, caller, picture, "page", search.reason or None if search else None)
+    reason = search.reason or None if search else None
+    picture = view_on_record(services, caller, image_id, "page", reason)
     own = SearchForm(gallery=picture.gallery, reason=search.reason if search else "")
     why = search is not None and search.text and not search.problems
     can_tell = services.explanations is not None and picture.state == "searchable"
@@ -116,7 +117,7 @@ def show_picture(
 @router.get("/upload")
 def show_upload(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """Where pictures are sent from; static/upload.js does the sending."""
-    galleries = [each for each in services.catalogue.galleries() if caller.sees(each.name)]
+    galleries = caller.visible(services.catalogue.galleries())
     gallery = _choose(galleries, request.query_params.get("gallery"))
     context: dict[str, object] = {
         "nav": "upload",
@@ -160,7 +161,7 @@ def _add_found(
         if form.like is not None and not form.text:
             context["like"] = services.catalogue.image(form.like)
     except (ProblemError, IndexerError) as error:
-        context["problem"] = explain(request, error)
+        context["problem"] = explain(error)
         return int(context["problem"].status)
     return 200
 
