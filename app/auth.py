@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access import Access, Target, find_target
 from app.caller import LOCAL, NOBODY, Caller, caller_of
-from app.errors import ProblemError
+from app.errors import FieldError, ProblemError, invalid
 from app.middleware import SAFE_METHODS
 from app.problems import answer_problem, explain, request_id
 from app.routes.page import render
@@ -136,17 +136,25 @@ def _require_direct(connection: HTTPConnection) -> None:
 
 
 def _require_sight(services: Services, caller: Caller, path_params: Mapping[str, Any]) -> None:
-    """Raises GalleryNotFound, ImageNotFound for what is not in the caller's galleries."""
+    """Raises GalleryNotFound, ImageNotFound for what is not in the caller's galleries, and
+    ProblemError for an id that is none."""
     if caller.galleries is None:
         return
     if "gallery" in path_params:
         caller.require_sight(str(path_params["gallery"]))
     if "image_id" in path_params:
-        given = str(path_params["image_id"])
-        image_id = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
-        if not 0 < image_id <= MAX_ID:
-            return  # the route says what is wrong with it
-        caller.require_sight_of(image_id, services.catalogue)
+        caller.require_sight_of(_read_id(str(path_params["image_id"])), services.catalogue)
+
+
+def _read_id(given: str) -> int:
+    """Raises ProblemError for what is not written as an id is.
+
+    Routes read `+1` as 1 too: what is not understood here must not get past.
+    """
+    image_id = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
+    if not 0 < image_id <= MAX_ID:
+        raise invalid([FieldError("image_id", f"expected 1 to {MAX_ID}")])
+    return image_id
 
 
 def _count(services: Services, key: AccessKey) -> None:

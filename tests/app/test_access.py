@@ -106,6 +106,17 @@ def test_other_gallery_is_not_there(
     assert ask(guarded, route, secrets["all"]).status_code != 404 or route[0] == "DELETE"
 
 
+@pytest.mark.parametrize("spelled", ["+1", "%201", "1%0a", "1.0", "0" * 30 + "1", "0", "x"])
+def test_other_gallery_is_not_reached_by_an_id_spelled_oddly(
+    guarded: Api, secrets: dict[str, str], spelled: str
+) -> None:
+    headers = {"authorization": f"Bearer {secrets['all-yard']}"}
+    for view in ("", "/content", "/thumbnail", "/attention?text=red"):
+        response = guarded.http.get(f"/images/{spelled}{view}", headers=headers)
+        assert_problem(response, 422, "validation_failed")
+    assert guarded.http.get(f"/pictures/{spelled}", headers=headers).status_code == 422
+
+
 def test_every_route_is_listed_and_every_entry_is_a_route(guarded: Api) -> None:
     app = create_app(guarded.services.settings, guarded.services)
     found = set()
