@@ -16,17 +16,21 @@ class Access:
     """What a route asks for.
 
     scopes: one of these; None for a route that anybody may use. is_page: people are sent to log
-    in, programs are told. is_counted: it counts for the key's limit.
+    in, programs are told. is_counted: it counts for the key's limit. is_whole: it is about the
+    whole service, so not for keys bound to galleries.
     """
 
     scopes: frozenset[Scope] | None
     is_page: bool = False
     is_counted: bool = True
+    is_whole: bool = False
 
 
-def needs(*scopes: Scope, is_page: bool = False, is_counted: bool = True) -> Access:
+def needs(
+    *scopes: Scope, is_page: bool = False, is_counted: bool = True, is_whole: bool = False
+) -> Access:
     """Access for keys with one of these scopes."""
-    return Access(frozenset(scopes), is_page, is_counted)
+    return Access(frozenset(scopes), is_page, is_counted, is_whole)
 
 
 OPEN = Access(None, is_counted=False)
@@ -49,11 +53,12 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/images/{image_id}/thumbnail"): needs("search", is_counted=False),
     ("GET", "/images/{image_id}/attention"): needs("search"),
     ("GET", "/images/{image_id}/attention.png"): needs("search"),
-    ("GET", "/keys"): needs("admin"),
-    ("POST", "/keys"): needs("admin"),
-    ("DELETE", "/keys/{name}"): needs("admin"),
-    ("GET", "/audit"): needs("admin"),
-    ("GET", "/metrics"): ANY_KEY,
+    # Who makes keys could make one of all galleries; the rest tells of all galleries.
+    ("GET", "/keys"): needs("admin", is_whole=True),
+    ("POST", "/keys"): needs("admin", is_whole=True),
+    ("DELETE", "/keys/{name}"): needs("admin", is_whole=True),
+    ("GET", "/audit"): needs("admin", is_whole=True),
+    ("GET", "/metrics"): needs(*SCOPES, is_whole=True),
     ("GET", "/"): needs("search", is_page=True),
     ("GET", "/pictures/{image_id}"): needs("search", is_page=True),
     ("GET", "/upload"): needs("ingest", is_page=True),

@@ -71,17 +71,12 @@ class Doors:
     ) -> Caller:
         """Who asks. Raises ProblemError, GalleryNotFound, ImageNotFound, DatabaseUnavailable."""
         access = target.access
-        assert access.scopes is not None
         if not self.keys_in_use(services):
             _require_direct(connection)
             return replace(LOCAL, request_id=request_id(connection.scope))
         key, by_cookie = find_key(services, connection)
         caller = caller_of(key, by_cookie, request_id(connection.scope))
-        if not access.scopes & caller.scopes:
-            wanted = " or ".join(sorted(access.scopes))
-            raise ProblemError(
-                "scope_missing", f"This needs a key with the scope {wanted}; {key.name} has none."
-            )
+        _require_scope(access, key)
         if by_cookie and method not in SAFE_METHODS and "origin" not in connection.headers:
             raise ProblemError("origin_refused", "A browser must say which page asks for a change.")
         if access.is_counted:
@@ -133,6 +128,20 @@ def _require_direct(connection: HTTPConnection) -> None:
                 "This request came through a proxy, and this service has no access keys yet: make "
                 "one with `passerby keys create`.",
             )
+
+
+def _require_scope(access: Access, key: AccessKey) -> None:
+    """Raises ProblemError (403) where this key may not."""
+    assert access.scopes is not None
+    if not access.scopes & key.scopes:
+        wanted = " or ".join(sorted(access.scopes))
+        raise ProblemError(
+            "scope_missing", f"This needs a key with the scope {wanted}; {key.name} has none."
+        )
+    if access.is_whole and key.galleries is not None:
+        raise ProblemError(
+            "scope_missing", f"This needs a key of all galleries; {key.name} is bound to some."
+        )
 
 
 def _require_sight(services: Services, caller: Caller, path_params: Mapping[str, Any]) -> None:

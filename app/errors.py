@@ -81,7 +81,9 @@ KINDS: dict[str, Kind] = {
     # Who asks
     "key_missing": Kind(401, "No key", "Send `Authorization: Bearer KEY`, or log in."),
     "key_refused": Kind(401, "Key refused", "Ask for a new key: it is unknown, expired or ended."),
-    "scope_missing": Kind(403, "Not with this key", "Ask for a key with the scope it needs."),
+    "scope_missing": Kind(
+        403, "Not with this key", "Ask for a key with the scope and the galleries it needs."
+    ),
     "rate_limited": Kind(429, "Too many requests", "Wait as many seconds as `Retry-After` says."),
     "reason_required": Kind(422, "No reason stated", "Send `reason`: why you look."),
     "insecure_connection": Kind(

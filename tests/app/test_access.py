@@ -117,6 +117,29 @@ def test_other_gallery_is_not_reached_by_an_id_spelled_oddly(
     assert guarded.http.get(f"/pictures/{spelled}", headers=headers).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "route", [route for route, access in GUARDED if access.is_whole], ids="-".join
+)
+def test_whole_service_is_closed_to_keys_of_some_galleries(
+    guarded: Api, secrets: dict[str, str], route: tuple[str, str]
+) -> None:
+    assert (
+        "all galleries"
+        in assert_problem(ask(guarded, route, secrets["all-yard"]), 403, "scope_missing")["detail"]
+    )
+
+
+def test_admin_of_a_gallery_makes_no_key_of_another(guarded: Api, secrets: dict[str, str]) -> None:
+    headers = {"authorization": f"Bearer {secrets['all-yard']}"}
+    known = guarded.services.catalogue.keys.all()
+    for galleries in (None, ["street"], ["yard"]):
+        body = {"name": "more", "scopes": ["search"], "galleries": galleries}
+        response = guarded.http.post("/keys", json=body, headers=headers)
+        assert_problem(response, 403, "scope_missing")
+    assert_problem(guarded.http.delete("/keys/all", headers=headers), 403, "scope_missing")
+    assert guarded.services.catalogue.keys.all() == known
+
+
 def test_every_route_is_listed_and_every_entry_is_a_route(guarded: Api) -> None:
     app = create_app(guarded.services.settings, guarded.services)
     found = set()
