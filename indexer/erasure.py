@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 
 from sqlalchemy import select
 
 from indexer.catalogue import Catalogue
-from indexer.erasure_ledger import Erased, Ledger
+from indexer.erasure_ledger import Erased, Ledger, erased_at, name_at
 from indexer.holdings import lock_galleries
 from indexer.storage import ObjectStore
 from indexer.tables import erasures, images
@@ -18,27 +18,63 @@ from indexer.tables import erasures, images
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+# A row of `erasures` with this name says that all entries until then were obeyed. It stays behind
+# the last look by more than entries can be late: clocks differ, deletions take a while.
+_ALL = "*"
+_LATE = timedelta(days=1)
 
 
-def obey_ledger(
-    catalogue: Catalogue, store: ObjectStore, budget_s: float = float("inf")
-) -> int | None:
+def obey_ledger(catalogue: Catalogue, store: ObjectStore, *, whole: bool = False) -> int:
     """Remove the rows of pictures that were erased, with their vectors; how many there were.
 
     There are some after a backup was restored, or where a deletion was cut short. Nothing that
     was said of them since, a legal hold for one, keeps them. Their bytes go with the next sweep.
-    None when `budget_s` was not enough; the next call goes on. Raises StorageUnavailable,
-    DatabaseUnavailable.
+    whole: look at all entries, not only at those since the last look that this database knows of.
+    Raises StorageUnavailable, DatabaseUnavailable.
     """
-    ledger, deadline, removed = Ledger(store), time.monotonic() + budget_s, 0
-    for page in ledger.names():
+    return sum(obey_in_parts(catalogue, store, whole=whole))
+
+
+def obey_in_parts(
+    catalogue: Catalogue, store: ObjectStore, *, whole: bool = False
+) -> Iterator[int]:
+    """As obey_ledger, a little at a time; how many rows each part cost."""
+    ledger, removed, unread = Ledger(store), 0, list[str]()
+    since, settled = _looked_until(catalogue)
+    newest = ""
+    for page in ledger.names(None if whole else since):
         for name in _not_obeyed(catalogue, page):
-            if time.monotonic() > deadline:
-                return None
-            removed += _obey(catalogue, ledger, name)
+            try:
+                cost = _obey(catalogue, ledger, name)
+            except ValueError as error:
+                log.error("entry %s of the erasure ledger can't be read: %s", name, error)
+                unread.append(name)
+            else:
+                removed += cost
+                yield cost
+        # Of entries that are there: storage that has none yet, as while it is put back, tells of
+        # no look at those to come.
+        newest = max(name for name in (newest, *page) if name < settled)
+        yield 0
     if removed:
         log.warning("removed %d pictures that were erased before, see the erasure ledger", removed)
-    return removed
+    if newest:
+        _note_look(catalogue, erased_at(min([newest, *unread])))
+
+
+def _looked_until(catalogue: Catalogue) -> tuple[datetime | None, str]:
+    """Until when all entries were obeyed; the name before which they are after a look now."""
+    with catalogue.database.read() as connection:
+        mark = select(erasures.c.obeyed_at).where(erasures.c.entry == _ALL)
+        return connection.scalar(mark), name_at(catalogue.database.now(connection) - _LATE)
+
+
+def _note_look(catalogue: Catalogue, until: datetime) -> None:
+    mark = catalogue.database.insert(erasures).values(entry=_ALL, obeyed_at=until)
+    with catalogue.database.write() as connection:
+        connection.execute(
+            mark.on_conflict_do_update(index_elements=["entry"], set_={"obeyed_at": until})
+        )
 
 
 def _not_obeyed(catalogue: Catalogue, names: Sequence[str]) -> list[str]:
@@ -48,21 +84,20 @@ def _not_obeyed(catalogue: Catalogue, names: Sequence[str]) -> list[str]:
 
 
 def _obey(catalogue: Catalogue, ledger: Ledger, name: str) -> int:
-    """Obey one entry; how many rows it cost. Who is killed on the way begins it again."""
+    """Obey one entry; how many rows it cost. Who is killed on the way begins it again.
+
+    Raises ValueError where it can't be read.
+    """
     removed = 0
-    try:
-        pictures = iter(ledger.read(name))
-    except ValueError as error:
-        log.error("entry %s of the erasure ledger can't be read: %s", name, error)
-        return 0
+    pictures = iter(ledger.read(name) or ())
     while batch := list(islice(pictures, _BATCH)):
-        removed += _remove(catalogue, batch)
+        removed += _remove(catalogue, ledger, name, batch)
     with catalogue.database.write() as connection:
         catalogue.holdings.note_obeyed(connection, [name])
     return removed
 
 
-def _remove(catalogue: Catalogue, pictures: Sequence[Erased]) -> int:
+def _remove(catalogue: Catalogue, ledger: Ledger, name: str, pictures: Sequence[Erased]) -> int:
     holdings = catalogue.holdings
     named = {picture.image_id: picture for picture in pictures}
     mine = images.c.id.in_(named)
@@ -75,5 +110,8 @@ def _remove(catalogue: Catalogue, pictures: Sequence[Erased]) -> int:
             if (row.sha256, row.crop, row.created_at)
             == (named[row.id].sha256, named[row.id].crop, named[row.id].created_at)
         ]
+        # Whoever deletes them may have held their locks until now, and failed, and withdrawn it.
+        if not rows or not ledger.has(name):
+            return 0
         holdings.remove_rows(connection, rows)
         return len(rows)

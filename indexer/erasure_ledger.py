@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from indexer.errors import IndexerError
+from indexer.errors import IndexerError, ObjectMissing
 from indexer.storage import ObjectStore
 
 Record = Callable[[Sequence["Erased"]], str | None]
@@ -65,21 +65,41 @@ class Ledger:
                     self._store.remove_entry(name)
             raise
 
-    def names(self) -> Iterator[list[str]]:
-        """All entries, in pages; what else lies there is left out."""
-        for page in self._store.entries():
+    def names(self, since: datetime | None = None) -> Iterator[list[str]]:
+        """All entries, or those written since then, in pages; what else lies there is left out."""
+        for page in self._store.entries("" if since is None else name_at(since)):
             yield [name for name in page if _NAME.fullmatch(name)]
 
-    def read(self, name: str) -> list[Erased]:
-        """Raises ValueError where the entry is not one."""
-        return _from_lines(self._store.read_entry(name))
+    def has(self, name: str) -> bool:
+        """Whether the entry is there: one that was read a moment ago may have been withdrawn."""
+        return self._store.has_entry(name)
 
-    def about(self, image_id: int) -> Iterator[tuple[str, Erased]]:
-        """The entries that name a picture of this id, by their names, and what they say of it."""
+    def read(self, name: str) -> list[Erased] | None:
+        """None where it is gone. Raises ValueError where the entry is not one, or not whole."""
+        try:
+            content = self._store.read_entry(name)
+        except ObjectMissing:
+            return None
+        pictures = _from_lines(content)
+        if f"-{_span(pictures)}-" not in name:
+            raise ValueError("it is not whole: its name tells of other pictures")
+        return pictures
+
+    def about(self, image_id: int) -> Iterator[tuple[str, Erased | ValueError]]:
+        """The entries that name a picture of this id, by their names, and what they say of it.
+
+        The error where one can't be read, which may have named it.
+        """
         for page in self.names():
             for name in page:
                 if _may_name(name, image_id):
-                    yield from ((name, one) for one in self.read(name) if one.image_id == image_id)
+                    yield from ((name, said) for said in self._about(name, image_id))
+
+    def _about(self, name: str, image_id: int) -> list[Erased] | list[ValueError]:
+        try:
+            return [one for one in self.read(name) or () if one.image_id == image_id]
+        except ValueError as error:
+            return [error]
 
 
 @contextmanager
@@ -99,10 +119,19 @@ def erased_at(name: str) -> datetime:
     return datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
 
 
+def name_at(moment: datetime) -> str:
+    """How the names of entries begin that are written then: names before it are older."""
+    return moment.astimezone(UTC).strftime(_TIME)
+
+
 def _new_name(pictures: Sequence[Erased]) -> str:
+    return f"{name_at(datetime.now(UTC))}-{_span(pictures)}-{secrets.token_hex(4)}"
+
+
+def _span(pictures: Sequence[Erased]) -> str:
+    """The range of their ids. They are in order, so that one that was cut short has another."""
     ids = [picture.image_id for picture in pictures]
-    moment = datetime.now(UTC).strftime(_TIME)
-    return f"{moment}-{min(ids):x}-{max(ids):x}-{secrets.token_hex(4)}"
+    return f"{min(ids):x}-{max(ids):x}" if ids else "none"
 
 
 def _may_name(name: str, image_id: int) -> bool:

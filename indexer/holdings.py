@@ -106,8 +106,9 @@ class Holdings:
             mine = images.c.gallery_id == gallery_id
             _refuse_if_held(connection, gallery_id, name)
             by_entry = {"yield_per": _ENTRY_ROWS}
-            held = connection.execute(select(*_ERASED).where(mine), execution_options=by_entry)
-            entries = [record(_erased(rows, name)) for rows in held.partitions()]
+            rows = select(*_ERASED).where(mine).order_by(images.c.id)
+            held = connection.execute(rows, execution_options=by_entry)
+            entries = [record(_erased(some, name)) for some in held.partitions()]
             self.note_obeyed(connection, entries)
             now = literal(self.database.now(connection), UtcDateTime())
             hashes = select(images.c.sha256, now).where(mine).distinct()

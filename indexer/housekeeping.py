@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from indexer.catalogue import Catalogue
 from indexer.deletion import sweep
-from indexer.erasure import obey_ledger
+from indexer.erasure import obey_in_parts
 from indexer.retention import expire
 from indexer.storage import ObjectStore
-from indexer.storage_survey import Part, adopt_strays
+from indexer.storage_survey import adopt_strays
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
 _BUDGET_S = 2.0
@@ -30,6 +30,22 @@ class _Chore:
     due: float
 
 
+class _InParts:
+    """Something long, done over as many calls as it needs; if it fails it begins anew."""
+
+    def __init__(self, begin: Callable[[], Iterator[object]]) -> None:
+        self._begin = begin
+        self._rest: Iterator[object] | None = None
+
+    def __call__(self, budget_s: float) -> None:
+        deadline = time.monotonic() + budget_s
+        parts, self._rest = self._rest or self._begin(), None
+        for _ in parts:
+            if time.monotonic() > deadline:
+                self._rest = parts
+                return
+
+
 class Housekeeping:
     """Retention, the bytes of what was deleted, the erasure ledger, stray bytes, old changes.
 
@@ -39,17 +55,14 @@ class Housekeeping:
     def __init__(self, catalogue: Catalogue, store: ObjectStore) -> None:
         self._catalogue = catalogue
         self._store = store
-        self._survey: Iterator[Part] | None = None
         now = time.monotonic()
         self._chores = [
             _Chore(lambda budget_s: expire(catalogue, store, budget_s), _MINUTE_S, now),
             _Chore(lambda budget_s: sweep(catalogue, store, budget_s), _MINUTE_S, now),
             _Chore(lambda _: catalogue.changes.prune(_KEPT_CHANGES), _MINUTE_S, now),
             # It was obeyed when the program started.
-            _Chore(
-                lambda budget_s: obey_ledger(catalogue, store, budget_s), _HOUR_S, now + _HOUR_S
-            ),
-            _Chore(self._look_for_strays, _DAY_S, now + _HOUR_S),
+            _Chore(_InParts(lambda: obey_in_parts(catalogue, store)), _HOUR_S, now + _HOUR_S),
+            _Chore(_InParts(self._look_through_storage), _DAY_S, now + _HOUR_S),
         ]
 
     def turn(self, step: Callable[[], AbstractContextManager[None]], *, is_idle: bool) -> None:
@@ -69,12 +82,7 @@ class Housekeeping:
             is_done = time.monotonic() - started < _BUDGET_S
             chore.due = started + (chore.every_s if is_done else 0.0)
 
-    def _look_for_strays(self, budget_s: float) -> None:
-        deadline = time.monotonic() + budget_s
-        parts = self._survey or adopt_strays(self._catalogue, self._store)
-        self._survey = None  # if it fails it begins anew
-        for _ in parts:
-            if time.monotonic() > deadline:
-                self._survey = parts
-                return
+    def _look_through_storage(self) -> Iterator[object]:
+        yield from obey_in_parts(self._catalogue, self._store, whole=True)
+        yield from adopt_strays(self._catalogue, self._store)
         self._store.drop_abandoned()

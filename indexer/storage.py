@@ -96,12 +96,7 @@ class ObjectStore:
 
     def exists(self, sha256: str) -> bool:
         """Whether the bytes are here, durably."""
-        try:
-            with self._translated(sha256):
-                obstore.head(self._store, _key(sha256))
-        except ObjectMissing:
-            return False
-        return True
+        return self._has(_key(sha256))
 
     def check(self) -> None:
         """Returns when it answers and, where that costs nothing to know, can be written."""
@@ -123,14 +118,18 @@ class ObjectStore:
         """Add an entry to the erasure ledger; durable once this returns."""
         self._put(f"{_ERASED}/{name}", io.BytesIO(content))
 
-    def entries(self) -> Iterator[list[str]]:
-        """The names of the erasure ledger's entries, in pages."""
-        return self._names(_ERASED)
+    def entries(self, after: str = "") -> Iterator[list[str]]:
+        """The names of the erasure ledger's entries, in pages; those greater than `after`."""
+        return self._names(_ERASED, after)
 
     def read_entry(self, name: str) -> bytes:
-        """One entry of the erasure ledger."""
-        with self._translated():
+        """One entry of the erasure ledger. Raises ObjectMissing."""
+        with self._translated(name):
             return bytes(obstore.get(self._store, f"{_ERASED}/{name}").bytes())
+
+    def has_entry(self, name: str) -> bool:
+        """Whether this entry is in the erasure ledger."""
+        return self._has(f"{_ERASED}/{name}")
 
     def remove_entry(self, name: str) -> None:
         """Take an entry out of the erasure ledger."""
@@ -146,12 +145,23 @@ class ObjectStore:
                 if leftover.stat().st_mtime < time.time() - _ABANDONED_S:
                     leftover.unlink()
 
-    def _names(self, folder: str) -> Iterator[list[str]]:
+    def _has(self, key: str) -> bool:
+        try:
+            with self._translated(key):
+                obstore.head(self._store, key)
+        except ObjectMissing:
+            return False
+        return True
+
+    def _names(self, folder: str, after: str = "") -> Iterator[list[str]]:
+        """Of what lies right in this folder."""
+        start = f"{folder}/{after}" if after else None
         with self._translated():
             if not self._is_there():  # it would look like one that has nothing
                 raise FileNotFoundError(errno.ENOENT, "the folder is gone")
-            for page in obstore.list(self._store, folder, chunk_size=_PAGE):
-                yield [meta["path"].rpartition("/")[2] for meta in page]
+            for page in obstore.list(self._store, folder, offset=start, chunk_size=_PAGE):
+                places = (meta["path"].rpartition("/") for meta in page)
+                yield [name for parent, _, name in places if parent == folder]
 
     def _put(self, key: str, file: BinaryIO) -> None:
         with self._translated():

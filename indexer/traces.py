@@ -34,7 +34,13 @@ def find_traces(
 
     index_dir: the snapshots of this machine; those of others are seen there alone.
     """
-    entries = list(Ledger(store).about(image_id))
+    entries, unread = list[tuple[str, Erased]](), list[Trace]()
+    for name, said in Ledger(store).about(image_id):
+        if isinstance(said, Erased):
+            entries.append((name, said))
+        else:
+            told = f"entry {name} may name it and can't be read: {said}"
+            unread.append(Trace("ledger", told, "put a good copy of it back, or delete it"))
     with catalogue.database.read() as connection:
         other = _other_picture(connection, image_id, entries)
         if other is not None:
@@ -42,7 +48,7 @@ def find_traces(
         else:
             looks = (_row, _vectors, _changes)
             found = [look(connection, image_id) for look in looks]
-        found.append(_ledger(connection, entries))
+        found += [_ledger(connection, entries), *unread]
     hashes = {erased.sha256 for _, erased in entries}
     found += [_bytes(catalogue, store, sha256) for sha256 in sorted(hashes)]
     if other is None:

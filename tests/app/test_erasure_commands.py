@@ -108,6 +108,18 @@ def test_prove_deleted_cannot_tell_of_what_no_entry_names(data: Data) -> None:
     assert (code, left) == (1, ["ledger"])
 
 
+def test_prove_deleted_names_an_entry_that_is_damaged(data: Data, pictures: Pictures) -> None:
+    image_id = add(data.catalogue, data.store, pictures.plain())
+    delete_image(data.catalogue, data.store, image_id)
+    ((name,),) = data.store.entries()
+    damaged = f"{name[:-8]}00000000"
+    data.store.write_entry(damaged, data.store.read_entry(name)[:50])
+    assert data.prove(image_id)[::2] == (1, ["ledger"])
+    assert damaged in data.run("prove-deleted", str(image_id)).output
+    data.store.remove_entry(damaged)
+    assert data.prove(image_id)[0] == 0
+
+
 @both_databases
 def test_start_after_an_older_backup_was_restored_forgets_and_proves_it(
     data: Data, pictures: Pictures, encoder: ColourEncoder, tmp_path: Path

@@ -92,8 +92,29 @@ def test_ledger_entries_are_written_listed_read_and_removed(any_store: ObjectSto
     (page,) = any_store.entries()
     assert sorted(page) == ["20260101-a", "20260101-b"]
     assert any_store.read_entry("20260101-a") == b"20260101-a"
+    any_store.write_entry("copied/20250101-a", b"what lies deeper is no entry")
+    assert [name for page in any_store.entries("20260101-a") for name in page] == ["20260101-b"]
+    assert [name for page in any_store.entries("20260101") for name in page] == page
     any_store.remove_entry("20260101-a")
-    assert list(any_store.entries()) == [["20260101-b"]]
+    assert not any_store.has_entry("20260101-a")
+    assert [name for page in any_store.entries() for name in page] == ["20260101-b"]
+    with pytest.raises(ObjectMissing):
+        any_store.read_entry("20260101-a")
+
+
+def test_bucket_that_lists_a_few_keys_at_a_time_is_listed_whole(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
+    store = ObjectStore(f"{s3.url}/many")
+    names = [f"{number:02}" for number in range(11)]
+    hashes = {f"ab{number:062x}" for number in range(11)}
+    for name, sha256 in zip(names, hashes, strict=True):
+        store.write_entry(name, b"x")
+        store.put(sha256, io.BytesIO(b"x"))
+    assert [name for page in store.entries() for name in page] == names
+    assert [name for page in store.entries("04") for name in page] == names[5:]
+    assert store.hashes("ab") == hashes
 
 
 def test_bucket_that_is_gone_is_told_within_seconds(s3: S3) -> None:
