@@ -30,7 +30,7 @@ from indexer.records import MAX_ID
 from indexer.request_counter import RequestCounter
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # what proxies' headers begin with
 
 
 class Gate:
@@ -87,7 +87,7 @@ class Doors:
     def keys_in_use(self, services: Services) -> bool:
         """Whether keys are asked for: always where others reach us, else once one was made."""
         if not self._keys_in_use:
-            needed = not services.settings.is_private
+            needed = services.settings.needs_keys
             self._keys_in_use = needed or services.catalogue.keys.are_in_use()
         return self._keys_in_use
 
@@ -121,13 +121,12 @@ def find_key(services: Services, connection: HTTPConnection) -> tuple[AccessKey,
 
 def _require_direct(connection: HTTPConnection) -> None:
     """Without keys only this machine may ask; behind a proxy on it, that could be anybody."""
-    for name in FORWARDED:
-        if name in connection.headers:
-            raise ProblemError(
-                "key_missing",
-                "This request came through a proxy, and this service has no access keys yet: make "
-                "one with `passerby keys create`.",
-            )
+    if any(name.startswith(FORWARDED) for name in connection.headers):
+        raise ProblemError(
+            "key_missing",
+            "This request came through a proxy, and this service has no access keys yet: make "
+            "one with `passerby keys create`.",
+        )
 
 
 def _require_scope(access: Access, key: AccessKey) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from app.middleware import host_name
 from app.settings import is_loopback
 
 LASTS = timedelta(hours=12)
@@ -43,8 +44,13 @@ def drop_session(connection: HTTPConnection, response: Response) -> None:
 
 
 def can_log_in(connection: HTTPConnection) -> bool:
-    """Whether a key may be sent: by HTTPS, or without leaving this machine."""
-    return _is_secure(connection) or _is_local(connection)
+    """Whether a key may be sent: by HTTPS, or without leaving this machine.
+
+    A form's Origin tells how the browser came, also past a proxy that ends TLS.
+    """
+    address = _public_url(connection) or str(connection.url)
+    scheme, _, rest = (connection.headers.get("origin") or address).partition("://")
+    return scheme == "https" or is_loopback(host_name(rest.partition("/")[0]).strip("[]"))
 
 
 def _cookie_name(connection: HTTPConnection) -> str:
@@ -58,5 +64,8 @@ def _is_local(connection: HTTPConnection) -> bool:
 
 def _is_secure(connection: HTTPConnection) -> bool:
     """Also behind a proxy that ends TLS, where the settings say so."""
-    public_url = connection.app.state.services.settings.public_url
-    return connection.url.scheme == "https" or (public_url or "").startswith("https://")
+    return connection.url.scheme == "https" or _public_url(connection).startswith("https://")
+
+
+def _public_url(connection: HTTPConnection) -> str:
+    return connection.app.state.services.settings.public_url or ""

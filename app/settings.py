@@ -132,13 +132,21 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the service."""
         return is_loopback(self.host)
 
+    @property
+    def needs_keys(self) -> bool:
+        """Whether others reach the service: by its address, or by a name that it has elsewhere."""
+        return not (self.is_private and all(map(is_loopback, self.names)))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The host names that it is given, lower case."""
+        public = () if self.public_url is None else (urlsplit(self.public_url).hostname or "",)
+        return frozenset(name.lower() for name in (*self.host_names, *public))
+
     def answers_to(self, host_name: str) -> bool:
         """Whether a request may be under this host name: on loopback, one under another's name
         was sent by a page elsewhere (DNS rebinding)."""
-        named = {name.lower() for name in self.host_names}
-        if self.public_url is not None:
-            named.add(urlsplit(self.public_url).hostname or "")
-        if host_name.lower() in named:
+        if host_name.lower() in self.names:
             return True
         return is_loopback(host_name) if self.is_private else not self.host_names
 

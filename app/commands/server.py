@@ -155,10 +155,12 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 def require_keys(settings: Settings, catalogue: Catalogue) -> None:
     """Raises CommandError where others could reach the service and nobody has a key."""
     now = datetime.now(UTC)
-    if not settings.is_private and not any(key.is_active(now) for key in catalogue.keys.all()):
+    if settings.needs_keys and not any(key.is_active(now) for key in catalogue.keys.all()):
+        where = ", ".join(sorted(settings.names)) if settings.is_private else settings.host
         raise CommandError(
-            f"{settings.host} is reachable by others, and there is no active access key: make one "
-            "with `passerby keys create NAME --scope admin`, or listen on 127.0.0.1"
+            f"{where} is reachable by others, and there is no active access key: make one "
+            "with `passerby keys create NAME --scope admin`, or listen on 127.0.0.1 under no other "
+            "name"
         )
 
 

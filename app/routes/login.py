@@ -21,6 +21,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/login")
 def show_login(request: Request, next: str = "/") -> Response:
     """Where a key is asked for. `next`: where to go then."""
+    _require_privacy(request)
     return render(request, "login.html", {"nav": "login", "next": _own(next)})
 
 
@@ -32,10 +33,7 @@ def log_in(
     next: Annotated[str, Form(max_length=4000)] = "/",
 ) -> Response:
     """Exchange a key for a cookie. It is on record before anything is to be seen."""
-    if not can_log_in(request):
-        raise ProblemError(
-            "insecure_connection", "A key must not cross a network openly: come by HTTPS."
-        )
+    _require_privacy(request)
     found = services.catalogue.keys.find(key.strip())
     if found is None:
         context = {"nav": "login", "next": _own(next), "refused": True}
@@ -56,6 +54,14 @@ def log_out(request: Request, services: AppServices) -> Response:
     # What this browser has kept of the pages seen.
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
+
+
+def _require_privacy(request: Request) -> None:
+    """Raises ProblemError (403) where others on the way would see the key."""
+    if not can_log_in(request):
+        raise ProblemError(
+            "insecure_connection", "A key must not cross a network openly: come by HTTPS."
+        )
 
 
 def _own(target: str) -> str:

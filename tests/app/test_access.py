@@ -13,6 +13,8 @@ from httpx import Response
 from sqlalchemy import update
 
 from app.access import ACCESS, Access, needs
+from app.commands.server import require_keys
+from app.errors import CommandError
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import build_services
@@ -223,7 +225,23 @@ def test_last_key_revoked_leaves_the_doors_locked(api: Api) -> None:
     assert api.http.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
+@pytest.mark.parametrize(
+    "given", [{"public_url": "https://search.example.org"}, {"host_names": ["search.example.org"]}]
+)
+def test_service_with_a_public_name_asks_for_keys(
+    tmp_path: Path, encoder: ColourEncoder, given: dict[str, object]
+) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=None, **given)  # type: ignore[arg-type]
+    services = build_services(settings, with_worker=False, encoder=encoder)
+    with TestClient(create_app(settings, services), base_url=URL) as http:
+        assert_problem(http.get("/galleries"), 401, "key_missing")
+    with pytest.raises(CommandError, match=r"search\.example\.org is reachable by others"):
+        require_keys(settings, services.catalogue)
+
+
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via"]
+)
 def test_without_keys_a_proxy_is_refused(shared_api: Api, name: str) -> None:
     response = shared_api.http.get("/galleries", headers={name: "for=192.0.2.1"})
     assert "passerby keys create" in assert_problem(response, 401, "key_missing")["detail"]

@@ -82,6 +82,29 @@ def test_key_is_not_taken_over_an_open_network(
         assert response.status_code == 403
         assert "HTTPS" in response.text
         assert "set-cookie" not in response.headers
+        page = http.get("/login")  # nor does it ask for one
+        assert page.status_code == 403
+        assert "<input" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("public", "came_by"),
+    [
+        ("https://search.example.org", "http://10.0.0.1:8000"),  # past the proxy that ends TLS
+        ("http://search.example.org", "http://search.example.org"),  # through one that doesn't
+    ],
+)
+def test_key_is_not_taken_openly_whatever_the_public_url(
+    api: Api, secret: str, encoder: ColourEncoder, public: str, came_by: str
+) -> None:
+    changed = {"host": "0.0.0.0", "public_url": public}
+    settings = Settings(**api.services.settings.model_dump() | changed)
+    services = build_services(settings, with_worker=False, encoder=encoder)
+    base = came_by if came_by != public else "http://127.0.0.1:8000"  # as proxies rewrite it
+    with TestClient(create_app(settings, services), base_url=base) as http:
+        response = http.post("/login", data={"key": secret}, headers={"origin": came_by})
+        assert response.status_code == 403
+        assert "set-cookie" not in response.headers
 
 
 def test_wrong_key_is_told_and_gets_no_cookie(api: Api, secret: str) -> None:
