@@ -24,6 +24,7 @@ CHANGES_LOCK = 0x5041_5353_4552  # any fixed number; all programs on one databas
 SCHEMA_LOCK = CHANGES_LOCK + 1
 AUDIT_LOCK = CHANGES_LOCK + 2
 _PG_OUT_OF_SPACE = ("53100", "53200")
+_PATIENCE_MS = 200  # writers wait as long
 _SQLITE_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -99,6 +100,19 @@ class Database:
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that can be told what to do where the row is there."""
         return postgresql.insert(table) if self.is_postgresql else sqlite.insert(table)
+
+    def empty_log(self) -> bool:
+        """Leave nothing of what was deleted in SQLite's write-ahead log, which keeps it until it
+        happens to be written over; whether that was possible, or somebody is reading.
+
+        PostgreSQL's is left alone: there it is the server's business.
+        """
+        if self.is_postgresql:
+            return True
+        with self._translated(), self.engine.connect() as connection:
+            connection.detach()  # closed afterwards: only this one is impatient
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
 
     def close(self) -> None:
         """Close idle connections. The object can be used again."""

@@ -15,6 +15,7 @@ from indexer.storage import ObjectStore
 log = logging.getLogger(__name__)
 
 _BATCH = 100
+_AGAIN_S = 600.0  # after its bytes could not be removed
 
 
 def delete_image(catalogue: Catalogue, store: ObjectStore, image_id: int) -> None:
@@ -55,7 +56,9 @@ def _leaving_bytes_to_sweep() -> Iterator[None]:
 def sweep(catalogue: Catalogue, store: ObjectStore, budget_s: float = 5.0) -> int:
     """Finish deletions and uploads that were cut short, for up to `budget_s`.
 
-    Returns how many hashes it looked at; fewer than there were when time ran out.
+    Returns how many hashes it looked at; fewer than there were when time ran out. Raises
+    StorageFull and StorageUnavailable at the first whose bytes can't be removed; the next call
+    goes on with the others.
     """
     deadline = time.monotonic() + budget_s
     swept = 0
@@ -63,7 +66,11 @@ def sweep(catalogue: Catalogue, store: ObjectStore, budget_s: float = 5.0) -> in
         for sha256 in due:
             if time.monotonic() > deadline:
                 return swept
-            sweep_one(catalogue, store, sha256)
+            try:
+                sweep_one(catalogue, store, sha256)
+            except (StorageFull, StorageUnavailable):
+                catalogue.orphans.defer(sha256, _AGAIN_S)  # it must not hold up the others
+                raise
             swept += 1
     return swept
 

@@ -47,7 +47,8 @@ class _InParts:
 
 
 class Housekeeping:
-    """Retention, the bytes of what was deleted, the erasure ledger, stray bytes, old changes.
+    """Retention, the bytes of what was deleted, the erasure ledger, stray bytes, old changes, and
+    what SQLite's log keeps.
 
     Any number of workers may do all of it at the same time.
     """
@@ -60,6 +61,7 @@ class Housekeeping:
             _Chore(lambda budget_s: expire(catalogue, store, budget_s), _MINUTE_S, now),
             _Chore(lambda budget_s: sweep(catalogue, store, budget_s), _MINUTE_S, now),
             _Chore(lambda _: catalogue.changes.prune(_KEPT_CHANGES), _MINUTE_S, now),
+            _Chore(lambda _: catalogue.database.empty_log(), _MINUTE_S, now),
             # It was obeyed when the program started.
             _Chore(_InParts(lambda: obey_in_parts(catalogue, store)), _HOUR_S, now + _HOUR_S),
             _Chore(_InParts(self._look_through_storage), _DAY_S, now + _HOUR_S),

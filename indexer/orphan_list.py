@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Select, delete, exists, literal, select
+from sqlalchemy import Connection, Select, delete, exists, literal, select, update
 
 from indexer.database import Database
 from indexer.tables import UtcDateTime, images, orphans
@@ -39,10 +39,18 @@ class OrphanList:
                 connection.execute(self._database.insert(orphans).on_conflict_do_nothing(), rows)
 
     def due(self, limit: int) -> list[str]:
-        """Hashes whose bytes should be looked at now."""
+        """Hashes whose bytes should be looked at now, those that have waited longest first."""
         with self._database.read() as connection:
             due = orphans.c.sweep_at <= self._database.now(connection)
-            return list(connection.scalars(select(orphans.c.sha256).where(due).limit(limit)))
+            longest = select(orphans.c.sha256).where(due).order_by(orphans.c.sweep_at)
+            return list(connection.scalars(longest.limit(limit)))
+
+    def defer(self, sha256: str, grace_s: float) -> None:
+        """Have the others looked at first."""
+        with self._database.write() as connection:
+            due = self._database.now(connection) + timedelta(seconds=grace_s)
+            mine = orphans.c.sha256 == sha256
+            connection.execute(update(orphans).where(mine).values(sweep_at=due))
 
     def settle(self, connection: Connection, sha256: str) -> bool:
         """Strike a hash off the list; whether no row owns its bytes, so they must go.

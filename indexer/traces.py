@@ -53,6 +53,8 @@ def find_traces(
     found += [_bytes(catalogue, store, sha256) for sha256 in sorted(hashes)]
     if other is None:
         found += _snapshots(index_dir, image_id)
+    if not catalogue.database.is_postgresql:
+        found.append(_log(catalogue))
     return [*found, Trace("thumbnails", "none is kept: each is made when it is asked for")]
 
 
@@ -135,6 +137,12 @@ def _bytes(catalogue: Catalogue, store: ObjectStore, sha256: str) -> Trace:
     if due is None:
         return Trace(place, "still in storage, and owned by nobody", _SWEEP)
     return Trace(place, f"still in storage, to go after {due:%Y-%m-%d %H:%M:%S} UTC", _SWEEP)
+
+
+def _log(catalogue: Catalogue) -> Trace:
+    if catalogue.database.empty_log():
+        return Trace("SQLite's log", "empty")
+    return Trace("SQLite's log", "in use, and may have what was deleted", "ask again in a minute")
 
 
 def _snapshots(index_dir: Path, image_id: int) -> Iterator[Trace]:
