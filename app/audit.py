@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypedDict, Unpack
 
@@ -31,7 +31,7 @@ def search_on_record(services: Services, caller: Caller, request: SearchRequest)
         caller,
         "search",
         request.gallery,
-        what=request.text or f"like image {request.image_id}",
+        what=request.told(),
         image_ids=[result.image_id for result in found.results],
         reason=request.reason,
         result_count=len(found.results),
@@ -49,12 +49,28 @@ def view_on_record(
     image = services.catalogue.image(image_id)
     if what == "thumbnail" and services.shown.has(caller, image.id):
         return image
-    stated = reason or services.catalogue.audit.stated_reason(
-        caller.key_id, image.gallery, REASON_HOLDS
-    )
-    require_reason(services, image.gallery, stated)
+    stated = _reason_for(services, caller, image.gallery, reason)
     record(services, caller, "view", image.gallery, what=what, image_ids=[image.id], reason=stated)
     return image
+
+
+def details_on_record(
+    services: Services,
+    caller: Caller,
+    gallery: str,
+    images: Iterable[Image],
+    reason: str | None = None,
+) -> None:
+    """What is known of these pictures is about to be told: who was where, without a look.
+
+    Who sends pictures follows their way in without a row, until a search can find them.
+    Raises ProblemError where there is no reason and the gallery asks for one.
+    """
+    ids = [image.id for image in images if image.state == "searchable"]
+    if ids:
+        stated = _reason_for(services, caller, gallery, reason)
+        about = About(what="details", image_ids=ids, reason=stated)
+        put_on_record(services.catalogue, caller, "view", gallery, **about)
 
 
 def record_samples(
@@ -116,6 +132,14 @@ def put_on_record(
 def say_changes(changes: Mapping[str, object]) -> str:
     """Settings and their new values, as they go on record."""
     return ", ".join(f"{name}={value!r}" for name, value in changes.items()) or "nothing"
+
+
+def _reason_for(services: Services, caller: Caller, gallery: str, reason: str | None) -> str | None:
+    """The reason given, else one that still holds. Raises ProblemError as require_reason."""
+    audit = services.catalogue.audit
+    stated = reason or audit.stated_reason(caller.key_id, gallery, REASON_HOLDS)
+    require_reason(services, gallery, stated)
+    return stated
 
 
 def require_reason(services: Services, gallery: str, reason: str | None) -> None:

@@ -3,6 +3,7 @@ in pixels of the upright picture."""
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -146,6 +147,12 @@ class SearchRequest(Request):
         if (self.text is None) == (self.image_id is None):
             raise ValueError("give exactly one of `text` and `image_id`")
         return self
+
+    def told(self) -> str:
+        """What is asked, in one line, as it goes on record."""
+        asked = self.text or f"like image {self.image_id}"
+        filters = self.filters.model_dump(mode="json", exclude_defaults=True)
+        return f"{asked} {json.dumps(filters, ensure_ascii=False)}" if filters else asked
 
 
 class SearchResult(BaseModel):

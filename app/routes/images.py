@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit import record, say_changes, view_on_record
+from app.audit import details_on_record, record, say_changes, view_on_record
 from app.deps import (
     AppCaller,
     AppServices,
@@ -100,20 +100,23 @@ def upload(
 @router.get(
     "/galleries/{gallery}/images",
     summary="List a gallery's pictures",
-    responses=problems("gallery_not_found", "validation_failed"),
+    responses=problems("gallery_not_found", "reason_required", "validation_failed", "storage_full"),
 )
 def list_page(
     gallery: GallerySlug,
     services: AppServices,
+    caller: AppCaller,
     state: Annotated[State | None, Query(description="Only pictures in this state.")] = None,
     after_id: Annotated[
         int, Query(ge=0, le=MAX_ID, description="Only pictures with a larger id.")
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+    reason: Why = None,
 ) -> ImageList:
     """In the order in which they came. `next_after_id` is the next page's `after_id`."""
     found = services.catalogue.list_images(gallery, state, after_id, limit + 1)
     page = found[:limit]
+    details_on_record(services, caller, gallery, page, reason)
     next_after_id = page[-1].id if len(found) > limit else None
     return ImageList(images=[show_image(image) for image in page], next_after_id=next_after_id)
 
@@ -121,11 +124,15 @@ def list_page(
 @router.get(
     "/images/{image_id}",
     summary="Show what is known of a picture",
-    responses=problems("image_not_found", "validation_failed"),
+    responses=problems("image_not_found", "reason_required", "validation_failed", "storage_full"),
 )
-def show(image_id: ImageId, services: AppServices) -> ImageDetail:
+def show(
+    image_id: ImageId, services: AppServices, caller: AppCaller, reason: Why = None
+) -> ImageDetail:
     """Its metadata, its state, and why it failed if it did."""
-    return show_image(services.catalogue.image(image_id))
+    image = services.catalogue.image(image_id)
+    details_on_record(services, caller, image.gallery, [image], reason)
+    return show_image(image)
 
 
 @router.patch(
@@ -250,7 +257,7 @@ def attention(
 ) -> ImageAttention:
     """What each word, and each part of the picture (or of its box), did for the score: attention
     in the model, weighted by its gradient. It tells what the model used, not that it is right."""
-    image = view_on_record(services, caller, image_id, "attention", reason)
+    image = view_on_record(services, caller, image_id, f"attention: {text}", reason)
     return show_attention(
         image,
         text,
@@ -284,5 +291,5 @@ def attention_overlay(
     reason: Why = None,
 ) -> Response:
     """What `overlay_url` of `/images/{image_id}/attention` leads to."""
-    image = view_on_record(services, caller, image_id, "attention", reason)
+    image = view_on_record(services, caller, image_id, f"attention: {text}", reason)
     return overlay_response(services, image, text, request.headers)

@@ -159,7 +159,10 @@ def _add_found(
         context["found"] = found
         context["longer"] = form.longer if len(found.results) == form.limit else None
         if form.like is not None and not form.text:
-            context["like"] = services.catalogue.image(form.like)
+            # Of another gallery, perhaps, that asks for a reason.
+            context["like"] = view_on_record(
+                services, caller, form.like, "thumbnail", form.reason or None
+            )
     except (ProblemError, IndexerError) as error:
         context["problem"] = explain(error)
         return int(context["problem"].status)

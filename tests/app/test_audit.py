@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text, update
 
 from indexer.audit_log import Deed
-from indexer.tables import galleries
+from indexer.tables import images
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import picture
 
@@ -27,9 +27,8 @@ def filled(api: Api) -> Api:
     return api
 
 
-def require_reason(api: Api) -> None:
-    with api.services.catalogue.database.write() as connection:
-        connection.execute(update(galleries).values(reason_required=True))
+def require_reason(api: Api, gallery: str = "street") -> None:
+    api.services.catalogue.change_gallery(gallery, {"reason_required": True})
 
 
 def test_search_is_recorded_with_question_reason_and_what_was_shown(filled: Api) -> None:
@@ -46,6 +45,43 @@ def test_search_is_recorded_with_question_reason_and_what_was_shown(filled: Api)
         result_count=1,
         request_id=response.headers["x-request-id"],
     )
+
+
+def test_filters_are_on_record_with_the_question(filled: Api) -> None:
+    filters = {"cameras": ["gate-2"], "after": "2026-05-01T12:00:00+02:00", "tags": ["lost"]}
+    filled.search(text="red", filters=filters)
+    filled.http.get("/?gallery=street&like=1&camera=gate-2")
+    first, second = (deed for deed in deeds(filled) if deed.action == "search")
+    told = '{"cameras": ["gate-2"], "after": "2026-05-01T10:00:00Z", "tags": ["lost"]}'
+    assert first.what == f"red {told}"
+    assert second.what == 'like image 1 {"cameras": ["gate-2"]}'
+
+
+def test_what_is_told_of_searchable_pictures_is_recorded(filled: Api) -> None:
+    with filled.services.catalogue.database.write() as connection:
+        connection.execute(update(images).where(images.c.id == 2).values(state="failed"))
+    assert filled.http.get("/images/2").status_code == 200  # who sent it sees why
+    assert filled.http.get("/galleries/street/images?state=pending").status_code == 200
+    assert deeds(filled) == []
+    assert filled.http.get("/images/1").status_code == 200
+    assert filled.http.get("/galleries/street/images?reason=case+9").status_code == 200
+    looks = [(deed.action, deed.what, deed.image_ids, deed.reason) for deed in deeds(filled)]
+    assert looks == [("view", "details", (1,), None), ("view", "details", (1,), "case 9")]
+    filled.http.get("/images/1/thumbnail")  # is not what was told: a row of its own
+    assert len(deeds(filled)) == 3
+
+
+def test_picture_compared_with_is_shown_on_record(filled: Api) -> None:
+    filled.services.catalogue.create_gallery("yard")
+    filled.upload(("green.jpg", picture("green")), gallery="yard")
+    filled.wait("yard")
+    require_reason(filled, "street")
+    page = filled.http.get("/?gallery=yard&like=1")
+    assert page.status_code == 422
+    assert "red.jpg" not in page.text
+    page = filled.http.get("/?gallery=yard&like=1&reason=case+9")
+    assert "red.jpg" in page.text
+    assert deeds(filled)[-1].image_ids == (1,)
 
 
 def test_thumbnails_of_results_are_in_the_row_of_their_search(filled: Api) -> None:
@@ -91,7 +127,7 @@ def test_deletions_are_recorded(filled: Api) -> None:
 
 
 def test_key_changes_are_recorded_without_the_secret(api: Api) -> None:
-    made = api.post("/keys", {"name": "ops", "scopes": ["admin"], "galleries": ["street"]})
+    made = api.post("/keys", {"name": "ops", "scopes": ["admin"]})
     assert made.status_code == 201
     secret = made.json()["secret"]
     headers = {"authorization": f"Bearer {secret}"}
@@ -100,7 +136,7 @@ def test_key_changes_are_recorded_without_the_secret(api: Api) -> None:
     assert (create.who, create.action, create.what) == (
         "local",
         "keys",
-        "create ops for admin in street",
+        "create ops for admin in all galleries",
     )
     assert (revoke.who, revoke.key_id, revoke.what) == ("ops", 1, "revoke 'ops'")
     assert secret not in str(deeds(api))
@@ -110,8 +146,8 @@ def test_gallery_that_asks_for_a_reason_shows_nothing_without_one(filled: Api) -
     require_reason(filled)
     assert_problem(filled.search(text="red"), 422, "reason_required")
     assert_problem(filled.search(text="red", reason="  "), 422, "validation_failed")
-    for path in ("content", "thumbnail"):
-        response = filled.http.get(f"/images/1/{path}")
+    for path in ("images/1", "images/1/content", "images/1/thumbnail", "galleries/street/images"):
+        response = filled.http.get(f"/{path}")
         assert response.status_code == 422
         assert_problem(response, 422, "reason_required")
     assert filled.http.get("/pictures/1").status_code == 422
