@@ -46,7 +46,14 @@ def build_services(
     catalogue, store = open_data(settings)
     encoder = encoder or load_encoder(settings)
     query_vectors = QueryVectors(encoder, settings.query_cache_size)
-    live_index = LiveIndex(catalogue, encoder.fingerprint, encoder.dim, settings.index_dir)
+    live_index = LiveIndex(
+        catalogue,
+        encoder.fingerprint,
+        encoder.dim,
+        settings.index_dir,
+        # A backup restored while this runs must not bring back what was erased.
+        on_other_past=lambda: obey_ledger(catalogue, store),
+    )
     tracing = start_tracing()
     worker = None
     if with_worker:

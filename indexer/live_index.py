@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,13 +41,19 @@ class LiveIndex:
         *,
         poll_s: float = 0.2,
         snapshot_every_s: float = 60.0,
+        on_other_past: Callable[[], object] | None = None,
     ) -> None:
-        """model: the encoders' fingerprint. folder: for snapshots. poll_s: how often it looks."""
+        """model: the encoders' fingerprint. folder: for snapshots. poll_s: how often it looks.
+
+        on_other_past: called before the index is built from a database that is not what it was,
+        as when a backup was restored below it.
+        """
         self._catalogue = catalogue
         self._model = model
         self._dim = dim
         self._snapshots = SnapshotFolder(folder, model, dim, snapshot_every_s)
         self._poll_s = poll_s
+        self._on_other_past = on_other_past
         self._views: dict[int, GalleryView] = {}
         self._views_lock = ReadWriteLock()  # searches read, changes write
         self._applied: Change | None = None  # the last change in _views
@@ -84,7 +90,10 @@ class LiveIndex:
         self._wake.set()
 
     def catch_up(self) -> None:
-        """Apply everything that was committed before this call. Raises DatabaseUnavailable."""
+        """Apply everything that was committed before this call.
+
+        Raises DatabaseUnavailable, and what on_other_past does.
+        """
         try:
             with self._apply_lock:
                 while self._apply_page():
@@ -158,6 +167,8 @@ class LiveIndex:
         found, rows = self._catalogue.changes.page(self._model, from_seq, _PAGE + 1)
         if not self._continues(found):
             log.warning("the catalogue's past is not the index's; building it anew")
+            if self._on_other_past is not None:
+                self._on_other_past()
             self._rebuild()
             return True
         fresh = found if self._applied is None else found[1:]

@@ -14,7 +14,9 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.wiring import open_data
+from app.services import running
+from app.settings import load_settings
+from app.wiring import build_services, open_data
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_image
 from indexer.errors import IndexerError
@@ -25,7 +27,7 @@ from indexer.tables import erasures, orphans
 from tests.app.conftest import both_databases
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.backups import Backup
-from tests.indexer.steps import add
+from tests.indexer.steps import add, wait_until
 from tests.indexer.test_erasure import embed_all
 
 
@@ -141,11 +143,29 @@ def test_start_after_an_older_backup_was_restored_forgets_and_proves_it(
     assert "another picture's" in said["row"]
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_older_state_of_the_database_below_a_running_service_shows_nothing_erased(
+    data: Data, pictures: Pictures, encoder: ColourEncoder, tmp_path: Path
+) -> None:
+    """As after a failover to a standby that lags behind, or a backup restored without a stop."""
+    gone, kept = (add(data.catalogue, data.store, pictures.noise(seed)) for seed in range(2))
+    embed_all(data.catalogue, encoder)
+    backup = Backup(data.catalogue, tmp_path)
+    services = build_services(
+        load_settings(data_dir=data.folder), with_worker=False, encoder=encoder
+    )
+    with running(services):
+        delete_image(services.catalogue, services.store, gone)
+        services.live_index.catch_up()
+        backup.restore()
+        wait_until(lambda: list(services.catalogue.images([gone, kept])) == [kept])
+        hits = services.live_index.search("g", encoder.encode_text(["red"])[0], 10).hits
+        assert [hit.image_id for hit in hits] == [kept]
+
+
 def test_start_is_refused_while_the_ledger_cannot_be_read(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.settings import load_settings
-
     monkeypatch.setenv("PASSERBY_STORAGE_URL", "s3://nowhere")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
