@@ -115,7 +115,14 @@ def put_on_record(
 ) -> None:
     """Write down who did what. What can't be recorded must not happen: call it before a change,
     and before an answer is sent. Raises DatabaseUnavailable, StorageFull."""
-    deed = Deed(
+    catalogue.audit.record(deed_of(caller, action, gallery, **about))
+
+
+def deed_of(
+    caller: Caller, action: Action, gallery: str | None = None, **about: Unpack[About]
+) -> Deed:
+    """What a row tells."""
+    return Deed(
         who=caller.name,
         action=action,
         key_id=caller.key_id,
@@ -126,7 +133,6 @@ def put_on_record(
         result_count=about.get("result_count"),
         request_id=caller.request_id,
     )
-    catalogue.audit.record(deed)
 
 
 def say_changes(changes: Mapping[str, object]) -> str:

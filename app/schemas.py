@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from indexer.key_ring import KEY_NAME, Scope
-from indexer.records import MAX_RETENTION_DAYS, SLUG
+from indexer.records import MAX_RETENTION_DAYS
 
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 1000
@@ -351,65 +350,3 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[str, str] = Field(description="`ok`, or what is wrong.")
-
-
-class KeyCreate(Request):
-    """What a new key may do."""
-
-    name: str = Field(
-        pattern=f"^{KEY_NAME.pattern}$", description="Who or what holds it; the audit log names it."
-    )
-    scopes: list[Scope] = Field(min_length=1, max_length=3, description="What it may do.")
-    galleries: list[Annotated[str, Field(pattern=f"^{SLUG.pattern}$")]] | None = Field(
-        None, max_length=1000, description="The only galleries it may see; all where left out."
-    )
-    expires_at: Moment | None = Field(None, description="When it ends; never where left out.")
-    requests_per_minute: int | None = Field(None, ge=1, description="Its limit.")
-
-    def told(self) -> str:
-        """The same in one line."""
-        where = "all galleries" if self.galleries is None else ", ".join(sorted(self.galleries))
-        until = f" until {self.expires_at.isoformat()}" if self.expires_at else ""
-        return f"{', '.join(sorted(self.scopes))} in {where}{until}"
-
-
-class KeySummary(BaseModel):
-    """A key without its secret."""
-
-    name: str
-    scopes: list[Scope]
-    galleries: list[str] | None = Field(description="The only ones it may see; null for all.")
-    requests_per_minute: int | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class KeyCreated(KeySummary):
-    secret: str = Field(description="Send it as `Authorization: Bearer SECRET`. Shown this once.")
-
-
-class KeyList(BaseModel):
-    keys: list[KeySummary]
-
-
-class AuditEntry(BaseModel):
-    """One thing done. `image_ids`: the pictures shown or removed."""
-
-    seq: int
-    at: datetime
-    who: str
-    key_id: int | None = Field(description="Null for who needed no key.")
-    action: str
-    gallery: str | None
-    what: str | None
-    image_ids: list[int]
-    reason: str | None
-    result_count: int | None
-    request_id: str | None
-    hash: str = Field(description="SHA-256 over the row before and this one.")
-
-
-class AuditPage(BaseModel):
-    rows: list[AuditEntry]
-    next_after_seq: int | None = Field(description="The next page's `after_seq`.")

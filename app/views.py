@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import fields
 from urllib.parse import urlencode
 
+from app.access_schemas import AuditEntry, KeySummary
 from app.explanations import Explanation
 from app.schemas import (
     AttentionGrid,
-    AuditEntry,
     BoxList,
     GalleryCounts,
     GalleryDetail,
     GallerySummary,
     ImageAttention,
     ImageDetail,
-    KeySummary,
     WordWeight,
 )
 from indexer.audit_log import AuditRow

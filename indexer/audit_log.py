@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from indexer.database import AUDIT_LOCK, Database
 from indexer.tables import audit
@@ -65,17 +65,24 @@ class AuditLog:
         self._database = database
 
     def record(self, deed: Deed) -> AuditRow:
-        """Durable once this returns. One at a time over all processes: the rows are a chain."""
-        deed = _storable(deed)
+        """Durable once this returns."""
         with self._database.write() as connection:
-            self._database.lock(connection, AUDIT_LOCK)
-            last = connection.execute(
-                select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-            ).one_or_none()
-            seq, before = (1, NO_HASH) if last is None else (last.seq + 1, last.hash)
-            at = self._database.now(connection)
-            row = AuditRow(seq, at, deed, _chain(before, seq, at, deed))
-            connection.execute(insert(audit).values(**_values(row)))
+            return self.append(connection, deed)
+
+    def append(self, connection: Connection, deed: Deed) -> AuditRow:
+        """In the caller's write, last before commit: both are done, or neither.
+
+        One at a time over all processes: the rows are a chain.
+        """
+        deed = _storable(deed)
+        self._database.lock(connection, AUDIT_LOCK)
+        last = connection.execute(
+            select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+        ).one_or_none()
+        seq, before = (1, NO_HASH) if last is None else (last.seq + 1, last.hash)
+        at = self._database.now(connection)
+        row = AuditRow(seq, at, deed, _chain(before, seq, at, deed))
+        connection.execute(insert(audit).values(**_values(row)))
         return row
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> Iterator[AuditRow]:

@@ -19,7 +19,13 @@ from sqlalchemy.exc import IntegrityError
 from indexer.audit_log import AuditLog
 from indexer.change_log import ChangeLog
 from indexer.database import Database
-from indexer.errors import BadMetadata, GalleryExists, ImageNotFound, InvalidGalleryName
+from indexer.errors import (
+    BadMetadata,
+    GalleryExists,
+    GalleryNotFound,
+    ImageNotFound,
+    InvalidGalleryName,
+)
 from indexer.holdings import Holdings, find_gallery, lock_galleries
 from indexer.key_ring import KeyRing
 from indexer.orphan_list import OrphanList
@@ -56,8 +62,8 @@ class Catalogue:
         self.holdings = Holdings(self.database)
         self.orphans = OrphanList(self.database)
         self.changes = ChangeLog(self.database)
-        self.keys = KeyRing(self.database)
         self.audit = AuditLog(self.database)
+        self.keys = KeyRing(self.database, self.audit)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -128,9 +134,14 @@ class Catalogue:
 
     def reason_required(self, gallery: str) -> bool:
         """Whether who looks into this gallery must say why. Raises GalleryNotFound."""
+        if not SLUG.fullmatch(gallery):
+            raise GalleryNotFound(gallery)
+        asked = select(galleries.c.reason_required).where(galleries.c.name == gallery)
         with self.database.read() as connection:
-            mine = galleries.c.id == find_gallery(connection, gallery)
-            return bool(connection.scalar(select(galleries.c.reason_required).where(mine)))
+            required = connection.scalar(asked)
+        if required is None:
+            raise GalleryNotFound(gallery)
+        return bool(required)
 
     def cameras(self, gallery: str) -> list[str]:
         """The cameras named in this gallery, sorted. Raises GalleryNotFound."""

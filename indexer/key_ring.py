@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from indexer.audit_log import AuditLog, Deed
 from indexer.database import Database
 from indexer.errors import InvalidKey, KeyExists, KeyNotFound
 from indexer.records import SLUG
@@ -42,12 +43,20 @@ class AccessKey:
         """Neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
+    def told(self) -> str:
+        """Itself in one line, as it goes on record."""
+        where = "all galleries" if self.galleries is None else ", ".join(sorted(self.galleries))
+        rate = f" at {self.requests_per_minute} a minute" if self.requests_per_minute else ""
+        until = f" until {self.expires_at.isoformat()}" if self.expires_at else ""
+        return f"{self.name} for {', '.join(sorted(self.scopes))} in {where}{rate}{until}"
+
 
 class KeyRing:
     """Every query on keys and sessions. Raises DatabaseUnavailable as all of this package does."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
 
     def create(
         self,
@@ -57,10 +66,12 @@ class KeyRing:
         galleries: Collection[str] | None = None,
         expires_at: datetime | None = None,
         requests_per_minute: int | None = None,
+        deed: Callable[[AccessKey], Deed] | None = None,
     ) -> tuple[str, AccessKey]:
         """A new key and its secret (256 random bits), which is nowhere to be had again.
 
-        Raises InvalidKey, KeyExists (names are not used twice: the audit log has them).
+        deed: what goes on record of it, in the same transaction. Raises InvalidKey, KeyExists
+        (names are not used twice: the audit log has them).
         """
         _check(name, scopes, galleries, requests_per_minute)
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
@@ -78,7 +89,10 @@ class KeyRing:
                 if expires_at is not None and expires_at <= now:
                     raise InvalidKey(f"expiry: expected a time to come, got {expires_at}")
                 made = insert(keys).values(**values, created_at=now).returning(keys)
-                return secret, _key(connection.execute(made).one())
+                key = _key(connection.execute(made).one())
+                if deed is not None:
+                    self._audit.append(connection, deed(key))
+                return secret, key
         except IntegrityError as error:
             raise KeyExists(name) from error
 
@@ -98,8 +112,11 @@ class KeyRing:
             now = self._database.now(connection)
             return _find_active(connection, keys.c.sha256 == _hash(secret), now)
 
-    def revoke(self, name: str) -> AccessKey:
-        """End a key and all its sessions now; a second time changes nothing. Raises KeyNotFound."""
+    def revoke(self, name: str, deed: Callable[[AccessKey], Deed] | None = None) -> AccessKey:
+        """End a key and all its sessions now; a second time changes nothing. deed: as of create.
+
+        Raises KeyNotFound.
+        """
         if not KEY_NAME.fullmatch(name):  # there is none; and some texts no database compares
             raise KeyNotFound(name)
         with self._database.write() as connection:
@@ -110,7 +127,10 @@ class KeyRing:
             if row is None:
                 raise KeyNotFound(name)
             connection.execute(delete(sessions).where(sessions.c.key_id == row.id))
-            return _key(row)
+            key = _key(row)
+            if deed is not None:
+                self._audit.append(connection, deed(key))
+            return key
 
     def open_session(self, key: AccessKey, lasts: timedelta) -> str:
         """A secret that stands for the key for so long. Forgets sessions that are over."""

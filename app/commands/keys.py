@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.options import PANEL_TRUST, DataDir
-from app.commands.records import record_command
+from app.commands.records import command_caller
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -44,20 +44,20 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a key. Its secret is printed this once, alone on standard output."""
-    from app.wiring import open_data
+    from app.audit import deed_of
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     scopes: list[Scope] = scope  # type: ignore[assignment]  # create checks them
-    where = ", ".join(sorted(gallery)) if gallery else "all galleries"
-    record_command(catalogue, "keys", what=f"create {name} for {', '.join(scope)} in {where}")
     secret, key = catalogue.keys.create(
         name,
         scopes,
         galleries=gallery or None,
         expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
         requests_per_minute=requests_per_minute,
+        deed=lambda key: deed_of(command_caller(), "keys", what=f"create {key.told()}"),
     )
-    typer.echo(f"Key {key.name} for {', '.join(sorted(key.scopes))} in {where}:", err=True)
+    typer.echo(f"Key {key.told()}:", err=True)
     typer.echo(secret)
     typer.echo("It is not shown again. Send it as `Authorization: Bearer KEY`.", err=True)
 
@@ -68,9 +68,9 @@ def list_all(data_dir: DataDir = None) -> None:
     from rich.table import Table
 
     from app.commands.progress import console
-    from app.wiring import open_data
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     table = Table("key", "scopes", "galleries", "a minute", "created", "ends", box=None)
     for key in catalogue.keys.all():
         where = "all" if key.galleries is None else ", ".join(sorted(key.galleries))
@@ -85,11 +85,14 @@ def revoke(
     name: Annotated[str, typer.Argument(help="Name of the key.")], data_dir: DataDir = None
 ) -> None:
     """End a key, and what was logged in with it, now."""
-    from app.wiring import open_data
+    from app.audit import deed_of
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
-    record_command(catalogue, "keys", what=f"revoke {name[:80]!r}")
-    typer.echo(f"Revoked key {catalogue.keys.revoke(name).name}.")
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
+    key = catalogue.keys.revoke(
+        name, lambda key: deed_of(command_caller(), "keys", what=f"revoke {key.name}")
+    )
+    typer.echo(f"Revoked key {key.name}.")
 
 
 def _end(key: AccessKey) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ def command_caller() -> Caller:
     """Whoever runs this command: who reaches the database needs no key."""
     from app.caller import Caller
 
+    uid = os.getuid()  # not what the environment says, which anybody may set
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = "unknown"
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container's user may have no name
+        user = str(uid)
     return Caller(f"cli:{user}"[:64])
 
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.audit import record
+from app.access_schemas import AuditPage, KeyCreate, KeyCreated, KeyList
+from app.audit import deed_of, record
 from app.deps import AppCaller, AppServices, require_json
 from app.documentation import problems
-from app.schemas import MAX_ID, AuditPage, KeyCreate, KeyCreated, KeyList
+from app.schemas import MAX_ID
 from app.views import show_audit_row, show_key
 
 router = APIRouter(tags=["access"])
@@ -35,13 +36,13 @@ def create(
     request: KeyCreate, services: AppServices, caller: AppCaller, response: Response
 ) -> KeyCreated:
     """Its `secret` is shown this once; only a hash is kept."""
-    record(services, caller, "keys", what=f"create {request.name} for {request.told()}")
     secret, key = services.catalogue.keys.create(
         request.name,
         request.scopes,
         galleries=request.galleries,
         expires_at=request.expires_at,
         requests_per_minute=request.requests_per_minute,
+        deed=lambda key: deed_of(caller, "keys", what=f"create {key.told()}"),
     )
     response.headers["Cache-Control"] = "no-store"
     return KeyCreated(**show_key(key).model_dump(), secret=secret)
@@ -61,8 +62,9 @@ def list_all(services: AppServices) -> KeyList:
 )
 def revoke(name: str, services: AppServices, caller: AppCaller) -> None:
     """From the moment this answers nobody gets in by it, nor by a page logged in with it."""
-    record(services, caller, "keys", what=f"revoke {name[:80]!r}")
-    services.catalogue.keys.revoke(name)
+    services.catalogue.keys.revoke(
+        name, lambda key: deed_of(caller, "keys", what=f"revoke {key.name}")
+    )
 
 
 @router.get(

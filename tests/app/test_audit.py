@@ -138,8 +138,19 @@ def test_key_changes_are_recorded_without_the_secret(api: Api) -> None:
         "keys",
         "create ops for admin in all galleries",
     )
-    assert (revoke.who, revoke.key_id, revoke.what) == ("ops", 1, "revoke 'ops'")
+    assert (revoke.who, revoke.key_id, revoke.what) == ("ops", 1, "revoke ops")
     assert secret not in str(deeds(api))
+
+
+def test_key_change_that_is_refused_leaves_no_row(api: Api) -> None:
+    secret, _ = api.services.catalogue.keys.create("ops", ["admin"])
+    api.http.headers["authorization"] = f"Bearer {secret}"
+    assert_problem(api.post("/keys", {"name": "ops", "scopes": ["search"]}), 409, "key_exists")
+    past = {"name": "late", "scopes": ["search"], "expires_at": "2020-01-01T00:00:00Z"}
+    assert_problem(api.post("/keys", past), 422, "invalid_key")
+    # Who was given a leaked key may take it for its name: it must not stand in the log.
+    assert_problem(api.http.delete(f"/keys/{secret}"), 404, "key_not_found")
+    assert deeds(api) == []
 
 
 def test_gallery_that_asks_for_a_reason_shows_nothing_without_one(filled: Api) -> None:

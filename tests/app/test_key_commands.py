@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 from pathlib import Path
 
@@ -24,7 +26,10 @@ runner = CliRunner()
 def run(tmp_path: Path, *words: str) -> str:
     """What it printed on standard output."""
     result = runner.invoke(
-        app, [*words, "--data-dir", str(tmp_path)], catch_exceptions=False, env={"COLUMNS": "200"}
+        app,
+        [*words, "--data-dir", str(tmp_path)],
+        catch_exceptions=False,
+        env={"COLUMNS": "200", "LOGNAME": "somebody-else"},
     )
     assert result.exit_code == 0, result.output
     return result.stdout
@@ -43,8 +48,13 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     with pytest.raises(KeyNotFound):
         run(tmp_path, "keys", "revoke", "other")
     exported = [json.loads(line) for line in run(tmp_path, "audit", "export").splitlines()]
-    assert [row["action"] for row in exported] == ["keys", "keys", "keys", "export"]
-    assert all(row["who"].startswith("cli:") for row in exported)
+    assert [row["action"] for row in exported] == ["keys", "keys", "export"]
+    made, revoked, _ = exported
+    assert made["what"].startswith(
+        "create ops for admin, search in street at 600 a minute until 20"
+    )
+    assert revoked["what"] == "revoke ops"
+    assert {row["who"] for row in exported} == {f"cli:{pwd.getpwuid(os.getuid()).pw_name}"}
     assert secret not in json.dumps(exported)
 
 
