@@ -84,15 +84,22 @@ def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
 
     Raises CommandError, IndexerError.
     """
+    catalogue = open_catalogue(settings)
+    store = ObjectStore(settings.storage)
+    obey_ledger(catalogue, store)
+    return catalogue, store
+
+
+def open_catalogue(settings: Settings) -> Catalogue:
+    """The database alone, migrated: for what must not wait for the storage to be there, such as
+    ending a key or placing a hold. Raises CommandError, SchemaMismatch, DatabaseUnavailable."""
     make_data_dir(settings.data_dir)
     try:
         catalogue = Catalogue(settings.database)
     except ValueError as error:
         raise CommandError(f"PASSERBY_DATABASE_URL: {error}") from error
     migrate.upgrade(settings.database)
-    store = ObjectStore(settings.storage)
-    obey_ledger(catalogue, store)
-    return catalogue, store
+    return catalogue
 
 
 def make_data_dir(folder: Path) -> None:

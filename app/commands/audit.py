@@ -41,9 +41,9 @@ def verify(
     data_dir: DataDir = None,
 ) -> None:
     """Follow the chain of hashes from the first row to the last. Exit code 1 where it is broken."""
-    from app.wiring import open_data
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     verdict = catalogue.audit.verify(None if head is None else _parse_head(head))
     if verdict.fault is not None:
         raise CommandError(
@@ -63,9 +63,9 @@ def export(
 ) -> None:
     """One JSON object a line, in order. That it was exported is its last row."""
     from app.views import show_audit_row
-    from app.wiring import open_data
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     record_command(catalogue, "export", what=f"audit after {after}")
     rows = catalogue.audit.rows(after)
     try:

@@ -31,9 +31,9 @@ def list_all(data_dir: DataDir = None) -> None:
     from rich.table import Table
 
     from app.commands.progress import console
-    from app.wiring import open_data
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     table = Table("gallery", "searchable", "pending", "failed", "created", box=None)
     for gallery in catalogue.galleries():
         counts = gallery.counts
@@ -47,9 +47,9 @@ def create(
     name: Annotated[str, typer.Argument(help="a-z, 0-9, '-' and '_'.")], data_dir: DataDir = None
 ) -> None:
     """Make an empty gallery."""
-    from app.wiring import open_data
+    from app.wiring import open_catalogue
 
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     typer.echo(f"Made gallery {catalogue.create_gallery(name).name}.")
 
 
@@ -79,7 +79,7 @@ def change(
     What is left out stays as it is.
     """
     from app.audit import say_changes
-    from app.wiring import open_data
+    from app.wiring import open_catalogue
 
     if (retention_days and keep_forever) or (hold is not None and release):
         raise CommandError("these options contradict each other: give one of them")
@@ -90,7 +90,7 @@ def change(
         changes["legal_hold"] = hold
     if reason_required is not None:
         changes["reason_required"] = reason_required
-    catalogue, _ = open_data(load_settings(data_dir=data_dir))
+    catalogue = open_catalogue(load_settings(data_dir=data_dir))
     catalogue.gallery_id(name)
     record_command(catalogue, "settings", name, what=say_changes(changes))
     gallery = catalogue.change_gallery(name, changes)

@@ -172,6 +172,13 @@ def test_start_is_refused_while_the_ledger_cannot_be_read(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     with pytest.raises(IndexerError, match="s3://nowhere"):
         open_data(load_settings(data_dir=data.folder))
+    for words in (
+        ("galleries", "set", "g", "--hold", "case 7"),
+        ("keys", "create", "desk", "--scope", "search"),
+        ("keys", "revoke", "desk"),
+        ("audit", "verify"),
+    ):
+        assert data.run(*words).exit_code == 0, "what can't wait for it"
 
 
 def test_sweep_notes_strays_then_removes_them_and_check_names_what_is_missing(
