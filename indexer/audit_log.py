@@ -125,18 +125,29 @@ class AuditLog:
         known: number and hash of a row, noted elsewhere earlier: with it, a chain that was written
         anew or cut off shows too.
         """
-        seq, before = 0, NO_HASH
-        for row in self.rows():
-            if row.seq != seq + 1:
-                return Verdict(seq, before, f"row {seq + 1} is missing")
-            if row.hash != _chain(before, row.seq, row.at, row.deed):
-                return Verdict(seq, before, f"row {row.seq} is not as it was written")
-            seq, before = row.seq, row.hash
-            if known is not None and seq == known[0] and before != known[1]:
-                return Verdict(seq, before, f"row {seq} has another hash than was noted")
-        if known is not None and seq < known[0]:
-            return Verdict(seq, before, f"rows {seq + 1} to {known[0]} are missing at the end")
-        return Verdict(seq, before, None)
+        good = (0, NO_HASH)
+        try:
+            for row in self.rows():
+                fault = _fault(row, good)
+                if fault is not None:
+                    return Verdict(*good, fault)
+                good = (row.seq, row.hash)
+                if known is not None and row.seq == known[0] and row.hash != known[1]:
+                    return Verdict(*good, f"row {row.seq} has another hash than was noted")
+        except (TypeError, ValueError):  # something else than was ever written
+            return Verdict(*good, f"of the next {_PAGE:,} rows one can't be read")
+        if known is not None and good[0] < known[0]:
+            return Verdict(*good, f"rows {good[0] + 1} to {known[0]} are missing at the end")
+        return Verdict(*good, None)
+
+
+def _fault(row: AuditRow, before: tuple[int, str]) -> str | None:
+    """What is wrong with a row that comes after the one with this number and hash."""
+    if row.seq != before[0] + 1:
+        return f"row {before[0] + 1} is missing"
+    if row.hash != _chain(before[1], row.seq, row.at, row.deed):
+        return f"row {row.seq} is not as it was written"
+    return None
 
 
 def _storable(deed: Deed) -> Deed:

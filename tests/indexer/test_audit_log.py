@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, literal_column, select, update
 
 from indexer.audit_log import AuditLog, Deed
 from indexer.catalogue import Catalogue
@@ -60,6 +60,14 @@ def test_change_of_any_column_shows(log: AuditLog, catalogue: Catalogue, column:
     verdict = log.verify()
     assert verdict.seq == 4
     assert verdict.fault == "row 5 is not as it was written"
+
+
+@pytest.mark.parametrize("image_ids", ["null", "7", "{}", '"3"'])
+def test_row_of_another_kind_shows(log: AuditLog, catalogue: Catalogue, image_ids: str) -> None:
+    with catalogue.database.write() as connection:
+        changed = update(audit).where(audit.c.seq == 5)
+        connection.execute(changed.values(image_ids=literal_column(f"'{image_ids}'")))
+    assert log.verify().fault is not None
 
 
 def test_row_taken_out_shows(log: AuditLog, catalogue: Catalogue) -> None:
