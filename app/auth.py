@@ -73,12 +73,15 @@ class Doors:
         access = target.access
         if not self.keys_in_use(services):
             _require_direct(connection)
+            _require_own_page(connection)
             return replace(LOCAL, request_id=request_id(connection.scope))
         key, by_cookie = find_key(services, connection)
         caller = caller_of(key, by_cookie, request_id(connection.scope))
         _require_scope(access, key)
-        if by_cookie and method not in SAFE_METHODS and "origin" not in connection.headers:
-            raise ProblemError("origin_refused", "A browser must say which page asks for a change.")
+        if by_cookie:
+            _require_own_page(connection)
+            if method not in SAFE_METHODS and "origin" not in connection.headers:
+                raise ProblemError("origin_refused", "A browser must say who asks for a change.")
         if access.is_counted:
             _count(services, key)
         _require_sight(services, caller, target.path_params)
@@ -127,6 +130,14 @@ def _require_direct(connection: HTTPConnection) -> None:
             "This request came through a proxy, and this service has no access keys yet: make "
             "one with `passerby keys create`.",
         )
+
+
+def _require_own_page(connection: HTTPConnection) -> None:
+    """A page elsewhere can't read an answer; nor may it have a visitor search, on record under the
+    visitor's name. A link on it may lead here."""
+    site, kind = (connection.headers.get(f"sec-fetch-{part}") for part in ("site", "dest"))
+    if site in ("cross-site", "same-site") and kind != "document":
+        raise ProblemError("origin_refused", "A page elsewhere may not ask for this.")
 
 
 def _require_scope(access: Access, key: AccessKey) -> None:

@@ -124,6 +124,21 @@ def test_change_by_cookie_needs_the_own_origin(api: Api, secret: str) -> None:
     assert api.http.delete("/images/1", headers=ORIGIN).status_code == 204
 
 
+@pytest.mark.parametrize("with_key", [True, False])
+def test_page_elsewhere_puts_no_search_on_record(api: Api, with_key: bool) -> None:
+    if with_key:
+        log_in(api, api.services.catalogue.keys.create("ops", ["search"])[0])
+    num_rows = len(list(api.services.catalogue.audit.rows()))
+    for site, kind in (("cross-site", "image"), ("same-site", "iframe"), ("same-site", "empty")):
+        elsewhere = {"sec-fetch-site": site, "sec-fetch-dest": kind}
+        response = api.http.get("/?gallery=street&text=my+rival", headers=elsewhere)
+        assert response.status_code == 403
+    assert len(list(api.services.catalogue.audit.rows())) == num_rows
+    for site, kind in (("cross-site", "document"), ("same-origin", "empty"), ("none", "document")):
+        own = {"sec-fetch-site": site, "sec-fetch-dest": kind}
+        assert api.http.get("/?gallery=street&text=red", headers=own).status_code == 200
+
+
 def test_logging_out_ends_the_session_everywhere(api: Api, secret: str) -> None:
     log_in(api, secret)
     session = api.http.cookies["passerby"]
