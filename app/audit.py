@@ -18,24 +18,33 @@ from indexer.records import Image
 REASON_HOLDS = timedelta(hours=1)
 
 
-def search_on_record(services: Services, caller: Caller, request: SearchRequest) -> SearchResponse:
-    """find_people, its question and answer on record. Raises as it does, and GalleryNotFound or
-    ImageNotFound for what the caller may not see, ProblemError where a reason is missing."""
+def search_on_record(
+    services: Services, caller: Caller, request: SearchRequest, *, may_repeat: bool = False
+) -> SearchResponse:
+    """find_people, its question and answer on record.
+
+    may_repeat: the page asks this again by itself; within a minute of its row no other is written
+    unless it shows a picture more. Raises as find_people does, and GalleryNotFound or
+    ImageNotFound for what the caller may not see, ProblemError where a reason is missing.
+    """
     caller.require_sight(request.gallery)
     if request.image_id is not None:
         caller.require_sight_of(request.image_id, services.catalogue)
     require_reason(services, request.gallery, request.reason)
     found = find_people(services, request)
-    record(
-        services,
-        caller,
-        "search",
-        request.gallery,
+    image_ids = [result.image_id for result in found.results]
+    question = request.model_dump_json()
+    if may_repeat and services.shown.has_answer(caller, question, image_ids):
+        return found
+    about = About(
         what=request.told(),
-        image_ids=[result.image_id for result in found.results],
+        image_ids=image_ids,
         reason=request.reason,
-        result_count=len(found.results),
+        result_count=len(image_ids),
     )
+    record(services, caller, "search", request.gallery, **about)
+    if may_repeat:
+        services.shown.add_answer(caller, question, image_ids)
     return found
 
 

@@ -155,7 +155,9 @@ def _add_found(
 ) -> int:
     """Search, and put what was found, or what went wrong, into the context; the status."""
     try:
-        found = search_on_record(services, caller, form.request())
+        # While pictures wait, the page renews itself every few seconds.
+        may_repeat = context["pending"] > 0
+        found = search_on_record(services, caller, form.request(), may_repeat=may_repeat)
         context["found"] = found
         context["longer"] = form.longer if len(found.results) == form.limit else None
         if form.like is not None and not form.text:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text, update
@@ -82,6 +84,34 @@ def test_picture_compared_with_is_shown_on_record(filled: Api) -> None:
     page = filled.http.get("/?gallery=yard&like=1&reason=case+9")
     assert "red.jpg" in page.text
     assert deeds(filled)[-1].image_ids == (1,)
+
+
+def test_page_that_renews_itself_is_a_row_a_minute_or_for_each_new_picture(
+    filled: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def num_searches(query: str = "text=red") -> int:
+        assert filled.http.get(f"/?gallery=street&{query}").status_code == 200
+        return len([deed for deed in deeds(filled) if deed.action == "search"])
+
+    assert [num_searches() for _ in range(2)] == [1, 2]  # it does not renew itself: both were asked
+    waits = {"state": "pending", "claimable_at": datetime(2100, 1, 1, tzinfo=UTC)}
+    with filled.services.catalogue.database.write() as connection:
+        connection.execute(update(images).where(images.c.id == 1).values(**waits))
+    assert [num_searches() for _ in range(2)] == [3, 3]
+    assert num_searches("text=red&reason=case+9") == 4
+    assert num_searches("text=red&camera=gate-2") == 5
+    filled.upload(("green.jpg", picture("green")))
+    deadline = time.monotonic() + 20
+    while filled.services.catalogue.gallery("street").counts.searchable < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    filled.services.live_index.catch_up()
+    assert [num_searches() for _ in range(2)] == [6, 6]
+    assert deeds(filled)[-1].image_ids == (1, 3, 2)
+    assert filled.search(text="red").status_code == 200  # a program's each count
+    assert num_searches() == 7
+    monkeypatch.setattr("app.shown.SAME_FOR_S", -1.0)
+    assert [num_searches("text=blue") for _ in range(2)] == [8, 9]
 
 
 def test_thumbnails_of_results_are_in_the_row_of_their_search(filled: Api) -> None:
