@@ -43,6 +43,7 @@ def obey_in_parts(
     since, settled = _looked_until(catalogue)
     newest = ""
     for page in ledger.names(None if whole else since):
+        obeyed: list[str] = []
         for name in _not_obeyed(catalogue, page):
             try:
                 cost = _obey(catalogue, ledger, name)
@@ -51,15 +52,21 @@ def obey_in_parts(
                 unread.append(name)
             else:
                 removed += cost
+                obeyed.append(name)
                 yield cost
+        # Together: each commit waits for the disk. Who is killed before it begins them again.
+        if obeyed:
+            with catalogue.database.write() as connection:
+                catalogue.holdings.note_obeyed(connection, obeyed)
         # Of entries that are there: storage that has none yet, as while it is put back, tells of
         # no look at those to come.
         newest = max(name for name in (newest, *page) if name < settled)
         yield 0
     if removed:
         log.warning("removed %d pictures that were erased before, see the erasure ledger", removed)
-    if newest:
-        _note_look(catalogue, erased_at(min([newest, *unread])))
+    until = erased_at(min([newest, *unread])) if newest else since
+    if until is not None and until != since:
+        _note_look(catalogue, until)
 
 
 def _looked_until(catalogue: Catalogue) -> tuple[datetime | None, str]:
@@ -84,16 +91,11 @@ def _not_obeyed(catalogue: Catalogue, names: Sequence[str]) -> list[str]:
 
 
 def _obey(catalogue: Catalogue, ledger: Ledger, name: str) -> int:
-    """Obey one entry; how many rows it cost. Who is killed on the way begins it again.
-
-    Raises ValueError where it can't be read.
-    """
+    """Obey one entry; how many rows it cost. Raises ValueError where it can't be read."""
     removed = 0
     pictures = iter(ledger.read(name) or ())
     while batch := list(islice(pictures, _BATCH)):
         removed += _remove(catalogue, ledger, name, batch)
-    with catalogue.database.write() as connection:
-        catalogue.holdings.note_obeyed(connection, [name])
     return removed
 
 
