@@ -24,6 +24,7 @@ from indexer.live_index import LiveIndex
 from indexer.protocols import ImageEncoder, TextEncoder
 from indexer.pulse import Lap
 from indexer.storage import ObjectStore
+from indexer.storage_survey import is_another_storage
 from indexer.worker import Worker
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
     """
     catalogue = open_catalogue(settings)
     store = ObjectStore(settings.storage)
+    if is_another_storage(catalogue, store):
+        raise CommandError(
+            f"storage {store.place} is empty, but the database has pictures: mount it, or correct "
+            "PASSERBY_STORAGE_URL; if they are lost, put a file there to go on without them"
+        )
     obey_ledger(catalogue, store)
     return catalogue, store
 

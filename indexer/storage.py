@@ -104,6 +104,11 @@ class ObjectStore:
         if self._folder is not None and not os.access(self._folder, os.W_OK | os.X_OK):
             raise StorageUnavailable(f"storage {self.place}: it can't be written")
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all, no picture and no entry."""
+        with self._translated():
+            return not any(obstore.list(self._store, chunk_size=1))
+
     def delete(self, sha256: str) -> None:
         """Remove the bytes, if they are here."""
         with suppress(ObjectMissing), self._translated(sha256):

@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import exists, select
+
 from indexer.catalogue import Catalogue
 from indexer.storage import ObjectStore
+from indexer.tables import images
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
 _GRACE_S = 3600.0
@@ -28,6 +31,16 @@ class Part:
     stored: int
     stray: frozenset[str]
     missing: frozenset[str]
+
+
+def is_another_storage(catalogue: Catalogue, store: ObjectStore) -> bool:
+    """Whether the catalogue has pictures and storage has nothing: as where no volume is mounted.
+
+    What believed it would give pictures up, and know of no erasure.
+    """
+    with catalogue.database.read() as connection:
+        has_pictures = connection.scalar(select(exists(select(images.c.id))))
+    return bool(has_pictures) and store.is_empty()
 
 
 def survey(

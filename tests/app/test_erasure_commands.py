@@ -14,6 +14,7 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.errors import CommandError
 from app.services import running
 from app.settings import load_settings
 from app.wiring import build_services, open_data
@@ -181,6 +182,21 @@ def test_start_is_refused_while_the_ledger_cannot_be_read(
         assert data.run(*words).exit_code == 0, "what can't wait for it"
 
 
+def test_start_is_refused_on_empty_storage_while_there_are_pictures(
+    data: Data, pictures: Pictures
+) -> None:
+    """As where its volume is not mounted: pictures would be given up, erasures not known."""
+    settings, objects = load_settings(data_dir=data.folder), data.folder / "objects"
+    open_data(settings)
+    add(data.catalogue, data.store, pictures.plain())
+    open_data(settings)
+    objects.rename(data.folder / "mounted")
+    with pytest.raises(CommandError, match="is empty, but the database has pictures"):
+        open_data(settings)
+    (objects / "lost").touch()
+    open_data(settings)
+
+
 def test_sweep_notes_strays_then_removes_them_and_check_names_what_is_missing(
     data: Data, pictures: Pictures
 ) -> None:
@@ -196,6 +212,7 @@ def test_sweep_notes_strays_then_removes_them_and_check_names_what_is_missing(
         connection.execute(update(orphans).values(sweep_at=now))
     assert data.run("sweep").exit_code == 0
     assert not data.store.exists(stray)
+    add(data.catalogue, data.store, pictures.noise(1))
     data.store.delete(data.catalogue.image(image_id).sha256)
     checked = data.run("sweep", "--check")
     assert checked.exit_code == 1

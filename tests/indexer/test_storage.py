@@ -49,6 +49,7 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 def test_put_get_delete(any_store: ObjectStore) -> None:
     store = any_store
+    assert store.is_empty()
     assert not store.exists(SHA)
     for missing in (store.get, store.open):
         with pytest.raises(ObjectMissing, match=SHA):
@@ -58,6 +59,7 @@ def test_put_get_delete(any_store: ObjectStore) -> None:
     store.put(SHA, file)
     store.put(SHA, file)
     assert store.exists(SHA)
+    assert not store.is_empty()
     assert store.get(SHA) == DATA
     with store.open(SHA) as opened:
         opened.seek(-7, os.SEEK_END)
