@@ -7,15 +7,20 @@ a request is logged by its type and where it came from alone, unless `log_querie
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import logging
+import os
 import re
 import sys
+import threading
 import traceback
 import uuid
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from queue import Full, Queue
 from typing import TYPE_CHECKING, Any, TextIO
 
 from app.errors import AppError
@@ -30,6 +35,8 @@ current_request: ContextVar[str | None] = ContextVar("current_request", default=
 OURS = ("passerby", "indexer")
 WITHHELD = "(message withheld, PASSERBY_LOG_QUERIES=true shows it)"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_MOST_WAITING = 10_000  # lines
+_LAST_LINES_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -41,8 +48,9 @@ def choose_request_id(given: str | None) -> str:
 
 
 def start_log(settings: Settings, stream: TextIO | None = None) -> None:
-    """Log to `stream`, stderr as it comes; the libraries' lines only when something is wrong."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    """Log to `stream`, or else to stderr without waiting for it; the libraries' lines only when
+    something is wrong."""
+    handler = logging.StreamHandler(stream) if stream else WaitingLines(sys.stderr.fileno())
     handler.addFilter(_add_request_id)
     form = JsonLines if settings.log_format == "json" else TextLines
     handler.setFormatter(form(log_queries=settings.log_queries))
@@ -50,11 +58,56 @@ def start_log(settings: Settings, stream: TextIO | None = None) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("passerby").setLevel(settings.log_level.upper())
+    # Says of each malformed upload what its answer says, too.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:
     record.request_id = current_request.get()
     return True
+
+
+class WaitingLines(logging.Handler):
+    """Keeps lines for a thread that writes them: where nobody reads the log, only that one stops.
+
+    When too many wait, later ones are lost; before the next that is kept stands how many.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._lines: Queue[str] = Queue(_MOST_WAITING)
+        self._num_lost = 0
+        # Not sys.stderr itself: it is flushed at the end, which would wait for the thread.
+        stream = os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="backslashreplace")
+        threading.Thread(target=self._write, args=(stream,), name="log", daemon=True).start()
+        atexit.register(self._finish)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if self._num_lost:
+                self._lines.put_nowait(self.format(_tell_lost(self._num_lost)))
+                self._num_lost = 0
+            self._lines.put_nowait(self.format(record))
+        except Full:
+            self._num_lost += 1
+
+    def _write(self, stream: TextIO) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # nobody can be told that the log is gone
+                stream.write(self._lines.get() + "\n")
+                stream.flush()
+            self._lines.task_done()
+
+    def _finish(self) -> None:
+        with self._lines.all_tasks_done:
+            idle = self._lines.all_tasks_done.wait_for
+            idle(lambda: not self._lines.unfinished_tasks, timeout=_LAST_LINES_S)
+
+
+def _tell_lost(number: int) -> logging.LogRecord:
+    told = f"{number} lines are missing here: nobody took them in time"
+    about = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
+    return logging.makeLogRecord({**about, "msg": told, "request_id": None})
 
 
 class TextLines(logging.Formatter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import compile_path
 
 from app import access
-from app.logs import WITHHELD, choose_request_id, start_log
+from app.logs import WITHHELD, WaitingLines, choose_request_id, start_log
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
@@ -190,3 +191,23 @@ def test_request_id_that_is_none_is_replaced(given: str | None) -> None:
     chosen = choose_request_id(given)
     assert chosen != given
     assert re.fullmatch(r"[0-9a-f]{32}", chosen)
+
+
+def test_log_that_nobody_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.logs._MOST_WAITING", 10)
+    ours, theirs = os.pipe()
+    waiting = WaitingLines(theirs)
+    os.close(theirs)
+    log = logging.getLogger("passerby.test.pipe")
+    monkeypatch.setattr(log, "handlers", [waiting])
+    monkeypatch.setattr(log, "propagate", False)
+    for number in range(100):  # of 10 KB each; a pipe holds 64
+        log.warning("%d %s", number, "x" * 10_000)
+    read, last = [], ""
+    with os.fdopen(ours) as pipe:
+        while not last.startswith("the last"):
+            log.warning("the last")
+            read.append(last := pipe.readline())
+    assert "lines are missing here" in "".join(read)
+    numbers = [int(line.split()[0]) for line in read if line[0].isdigit()]
+    assert numbers == sorted(set(numbers))
