@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import resource
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_HEAD_BYTES = 16 * 1024
 _READ_BYTES = 32 * 1024  # what is parsed before others get their turn
-_MANY_PARTS = 1_000
+_MANY_PARTS = 200
 _LEAST_PART_BYTES = 64
 
 log = logging.getLogger("passerby.http")
@@ -27,19 +29,25 @@ log = logging.getLogger("passerby.http")
 @dataclass(frozen=True)
 class Limits:
     """head_s: for a request's head. window_s: in each, so many bytes of a body must come, or of
-    an answer be taken. max_connections: more are not held at a time."""
+    an answer be taken; both up to half as long again. max_connections: more are not held at a
+    time."""
 
     head_s: float = 10.0
     window_s: float = 10.0
     least_bytes_a_window: int = 10 * 1024
-    max_connections: int = 1_000
+    max_connections: int = 4_000
 
     @classmethod
     def of_process(cls) -> Limits:
-        """Half of the descriptors at most: files and the database need some, too."""
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        """Half of the descriptors at most, of which it takes all that it may have: files and the
+        database need some, too."""
+        descriptors, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         if descriptors == resource.RLIM_INFINITY:
             return cls()
+        wanted = 2 * cls.max_connections
+        if descriptors < wanted:
+            descriptors = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, most))
         return cls(max_connections=max(16, min(cls.max_connections, descriptors // 2)))
 
 
@@ -125,11 +133,11 @@ class GuardedProtocol(H11Protocol):
     def _await_head(self) -> None:
         self._leave()
         self.waiting[self] = None
-        self._timer = self.loop.call_later(self.limits.head_s, self._cut_off, "a whole head")
+        self._timer = self._later(self.limits.head_s, self._cut_off, "a whole head")
 
     def _await_body(self) -> None:
         before = self._received
-        self._timer = self.loop.call_later(self.limits.window_s, self._check_body, before)
+        self._timer = self._later(self.limits.window_s, self._check_body, before)
 
     def _check_body(self, before: int) -> None:
         held_up_by_us = self.flow.read_paused
@@ -140,7 +148,7 @@ class GuardedProtocol(H11Protocol):
 
     def _watch_writing(self, unsent: int) -> None:
         self._stop_write_timer()
-        self._write_timer = self.loop.call_later(self.limits.window_s, self._check_write, unsent)
+        self._write_timer = self._later(self.limits.window_s, self._check_write, unsent)
 
     def _check_write(self, before: int) -> None:
         unsent = self.transport.get_write_buffer_size()
@@ -172,6 +180,10 @@ class GuardedProtocol(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
+
+    def _later(self, seconds: float, call: Callable[..., None], *of: object) -> asyncio.TimerHandle:
+        """Up to half as much later again: thousands that came together are not ended together."""
+        return self.loop.call_later(seconds * random.uniform(1.0, 1.5), call, *of)
 
     def _leave(self) -> None:
         self._stop_timer()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from indexer.catalogue import Catalogue
 
+_MOST_WAITING_CLIENTS = 2_048  # the system keeps them until they are taken
+_TAKEN_AT_ONCE = 64  # then those that are connected get their turn
 GRACE_S = 2  # for requests in progress, once the program is told to stop
 PANEL = "Run the service"
 
@@ -125,6 +127,7 @@ def run_server(
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
+                listener.listen(_MOST_WAITING_CLIENTS)
                 announce(f"http://{url_host(settings.host)}:{listener.getsockname()[1]}")
 
             def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -144,6 +147,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=guarded(Limits.of_process()),
+        backlog=_TAKEN_AT_ONCE,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -134,3 +136,14 @@ def test_flood_is_refused(address: tuple[str, int], flood: bytes) -> None:
         except ConnectionError:  # it was closed before all was sent
             answer = b"HTTP/1.1 400 "
         assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(("may_have", "held"), [(100, 50), (20_000, 4_000)])
+def test_limits_leave_half_of_the_descriptors(may_have: int, held: int) -> None:
+    code = (
+        "import resource; from app.connections import Limits; "
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (64, {may_have})); "
+        "print(Limits.of_process().max_connections)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == f"{held}\n"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 HEAD = b"POST /galleries/street/images HTTP/1.1\r\nHost: localhost\r\n"
 FORM = HEAD + b"Content-Type: multipart/form-data; boundary=b\r\n"
 FILES = b'Content-Disposition: form-data; name="files"'
+BEGUN = FORM + b"Content-Length: 1000000\r\n\r\n--b\r\n" + FILES + b"\r\n\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 BUNDLE = b"GET /static/vendor/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -34,39 +37,42 @@ async def at_once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-# What one connection sends, and how many there are at a time.
-ATTACKS: dict[str, tuple[Callable[[], AsyncIterator[bytes]], int]] = {
-    "heads that drip": (lambda: drip(HEALTH, b"a: b\r\n"), 1_500),
-    "bodies that drip": (lambda: drip(FORM + b"Content-Length: 1000000\r\n\r\n", b"x"), 1_500),
-    "floods of headers": (lambda: at_once(HEALTH + b"a: b\r\n" * 50_000 + b"\r\n"), 8),
-    "a header without end": (lambda: at_once(HEALTH + b"a: " + b"b" * 1_000_000), 8),
-    "bodies in crumbs": (
-        lambda: at_once(FORM + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000),
-        8,
-    ),
-    "parts without a name": (lambda: at_once(form(*[FILES + b"\r\n\r\nx"] * 2_000)), 8),
-    "parts with floods of headers": (
-        lambda: at_once(form(FILES + b"\r\n" + b"a: b\r\n" * 100_000 + b"\r\nx")),
-        8,
-    ),
-    "a part's header without end": (
-        lambda: at_once(form(FILES + b"; filename=" + b"x" * 5_000_000 + b"\r\n\r\nx")),
-        8,
-    ),
-    "answers that nobody takes": (lambda: at_once(BUNDLE * 20), 200),
+@dataclass(frozen=True)
+class Attack:
+    """What a connection sends, how many there are, about how long one stays away."""
+
+    make: Callable[[], AsyncIterator[bytes]]
+    number: int = 8
+    back_after_s: float = 0.05
+
+
+CRUMBS = FORM + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000
+HEADERS_IN_PART = form(FILES + b"\r\n" + b"a: b\r\n" * 100_000 + b"\r\nx")
+HEADER_IN_PART = form(FILES + b"; filename=" + b"x" * 5_000_000 + b"\r\n\r\nx")
+ATTACKS = {
+    "heads that drip": Attack(lambda: drip(HEALTH, b"a: b\r\n"), 1_500, 1.0),
+    "more heads than are held": Attack(lambda: drip(HEALTH, b"a: b\r\n"), 5_000, 1.0),
+    "bodies that drip": Attack(lambda: drip(BEGUN, b"x"), 1_500, 1.0),
+    "floods of headers": Attack(lambda: at_once(HEALTH + b"a: b\r\n" * 50_000 + b"\r\n")),
+    "a header without end": Attack(lambda: at_once(HEALTH + b"a: " + b"b" * 1_000_000)),
+    "bodies in crumbs": Attack(lambda: at_once(CRUMBS)),
+    "parts without a name": Attack(lambda: at_once(form(*[FILES + b"\r\n\r\nx"] * 2_000))),
+    "parts with floods of headers": Attack(lambda: at_once(HEADERS_IN_PART)),
+    "a part's header without end": Attack(lambda: at_once(HEADER_IN_PART)),
+    "answers that nobody takes": Attack(lambda: at_once(BUNDLE * 20), 200),
 }
 
 
 async def attack(name: str, host: str, port: int, seconds: float) -> None:
     """Keep its connections up, a new one for each that is cut off."""
-    make, number = ATTACKS[name]
+    how = ATTACKS[name]
     deadline = time.monotonic() + seconds
 
     async def one(takes_answers: bool) -> None:
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection(host, port, limit=4096)
-                sent = asyncio.create_task(send(writer, make()))
+                sent = asyncio.create_task(send(writer, how.make()))
                 with contextlib.suppress(asyncio.TimeoutError):
                     async with asyncio.timeout_at(asyncio.get_running_loop().time() + 20):
                         while takes_answers and await reader.read(4096):
@@ -75,10 +81,10 @@ async def attack(name: str, host: str, port: int, seconds: float) -> None:
                             await asyncio.sleep(20)
                 sent.cancel()
                 writer.transport.abort()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(how.back_after_s * random.uniform(0.5, 1.5))
 
     takes_answers = name != "answers that nobody takes"
-    clients = [asyncio.create_task(one(takes_answers)) for _ in range(number)]
+    clients = [asyncio.create_task(one(takes_answers)) for _ in range(how.number)]
     await asyncio.wait(clients, timeout=seconds)
 
 
