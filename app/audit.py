@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TypedDict, Unpack
 
@@ -13,6 +14,14 @@ from app.search import find_people
 from app.services import Services
 from indexer.audit_log import Action, Deed
 from indexer.catalogue import Catalogue
+from indexer.errors import (
+    GalleryNotFound,
+    ImageNotFound,
+    IndexerError,
+    LegalHold,
+    StorageFull,
+    StorageUnavailable,
+)
 from indexer.records import Image
 
 REASON_HOLDS = timedelta(hours=1)
@@ -125,6 +134,24 @@ def put_on_record(
     """Write down who did what. What can't be recorded must not happen: call it before a change,
     and before an answer is sent. Raises DatabaseUnavailable, StorageFull."""
     catalogue.audit.record(deed_of(caller, action, gallery, **about))
+
+
+@contextmanager
+def deletion_on_record(
+    catalogue: Catalogue, caller: Caller, gallery: str, **about: Unpack[About]
+) -> Iterator[None]:
+    """Put on record first what is deleted in the block; where it is refused, a second row says so.
+
+    Raises as put_on_record does.
+    """
+    put_on_record(catalogue, caller, "delete", gallery, **about)
+    try:
+        yield
+    except (LegalHold, ImageNotFound, GalleryNotFound, StorageFull, StorageUnavailable) as error:
+        undone = about | About(what=f"not done: {error}")
+        with suppress(IndexerError):  # what refused it is what its caller must hear
+            put_on_record(catalogue, caller, "delete", gallery, **undone)
+        raise
 
 
 def deed_of(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import PANEL_DATA, DataDir
-from app.commands.records import record_command
+from app.commands.records import command_caller, record_command
 from app.errors import CommandError
 from app.settings import load_settings
 from indexer.records import MAX_RETENTION_DAYS, GalleryChanges
@@ -109,6 +109,7 @@ def delete(
     data_dir: DataDir = None,
 ) -> None:
     """Delete a gallery with all its pictures, for good."""
+    from app.audit import deletion_on_record
     from app.wiring import open_data
     from indexer import deletion
 
@@ -117,6 +118,6 @@ def delete(
     total = counts.pending + counts.searchable + counts.failed
     if not yes:
         typer.confirm(f"Delete gallery {name} with {total:,} pictures?", abort=True)
-    record_command(catalogue, "delete", name, what="the whole gallery")
-    deletion.delete_gallery(catalogue, store, name)
+    with deletion_on_record(catalogue, command_caller(), name, what="the whole gallery"):
+        deletion.delete_gallery(catalogue, store, name)
     typer.echo(f"Deleted gallery {name}.")

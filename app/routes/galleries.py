@@ -6,7 +6,7 @@ from typing import cast
 
 from fastapi import APIRouter, Depends, Response
 
-from app.audit import record, say_changes
+from app.audit import deletion_on_record, record, say_changes
 from app.deps import AppCaller, AppServices, GallerySlug, require_json
 from app.documentation import problems
 from app.schemas import (
@@ -110,6 +110,6 @@ def delete(gallery: GallerySlug, services: AppServices, caller: AppCaller) -> No
     """Rows, vectors and bytes. Nothing of it can be found from the moment this answers, nor after
     an older backup of the database is restored."""
     services.catalogue.gallery_id(gallery)
-    record(services, caller, "delete", gallery, what="the whole gallery")
-    delete_gallery(services.catalogue, services.store, gallery)
+    with deletion_on_record(services.catalogue, caller, gallery, what="the whole gallery"):
+        delete_gallery(services.catalogue, services.store, gallery)
     services.live_index.catch_up()

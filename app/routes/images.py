@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit import details_on_record, record, say_changes, view_on_record
+from app.audit import deletion_on_record, details_on_record, record, say_changes, view_on_record
 from app.deps import (
     AppCaller,
     AppServices,
@@ -176,8 +176,10 @@ def delete(image_id: ImageId, services: AppServices, caller: AppCaller, reason: 
     """Row, vector and bytes. It can't be found from the moment this answers, nor after an older
     backup of the database is restored."""
     image = services.catalogue.image(image_id)
-    record(services, caller, "delete", image.gallery, image_ids=[image_id], reason=reason)
-    delete_image(services.catalogue, services.store, image_id)
+    with deletion_on_record(
+        services.catalogue, caller, image.gallery, image_ids=[image_id], reason=reason
+    ):
+        delete_image(services.catalogue, services.store, image_id)
     services.live_index.catch_up()
 
 

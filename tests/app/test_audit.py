@@ -156,6 +156,20 @@ def test_deletions_are_recorded(filled: Api) -> None:
     assert len(deeds(filled)) == 2
 
 
+def test_deletion_that_is_refused_is_told_so(filled: Api) -> None:
+    filled.services.catalogue.change_image(1, {"legal_hold": "case 7"})
+    for path in ("/images/1", "/galleries/street"):
+        assert_problem(filled.http.delete(path), 409, "legal_hold")
+    told = [(deed.action, deed.image_ids, deed.what) for deed in deeds(filled)]
+    one, whole = "image 1", "image 1 of gallery 'street'"
+    assert [(kind, ids) for kind, ids, _ in told] == [("delete", (1,))] * 2 + [("delete", ())] * 2
+    assert told[0][2] is None
+    assert str(told[1][2]).startswith(f"not done: {one} ")
+    assert told[2][2] == "the whole gallery"
+    assert str(told[3][2]).startswith(f"not done: {whole} ")
+    assert filled.services.catalogue.image(1).state == "searchable"
+
+
 def test_key_changes_are_recorded_without_the_secret(api: Api) -> None:
     made = api.post("/keys", {"name": "ops", "scopes": ["admin"]})
     assert made.status_code == 201
