@@ -66,7 +66,7 @@ class ObjectStore:
             if self._folder is None:
                 self._store = from_url(self.place, client_options=_CLIENT, retry_config=_RETRIES)
             else:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                (self._folder / _INCOMING).mkdir(parents=True, exist_ok=True)
                 self._store = LocalStore(self._folder)
                 self.drop_abandoned()
 
@@ -162,14 +162,14 @@ class ObjectStore:
         """Of what lies right in this folder."""
         start = f"{folder}/{after}" if after else None
         with self._translated():
-            if not self._is_there():  # it would look like one that has nothing
-                raise FileNotFoundError(errno.ENOENT, "the folder is gone")
+            self._require_there()  # else it would look like one that has nothing
             for page in obstore.list(self._store, folder, offset=start, chunk_size=_PAGE):
                 places = (meta["path"].rpartition("/") for meta in page)
                 yield [name for parent, _, name in places if parent == folder]
 
     def _put(self, key: str, file: BinaryIO) -> None:
         with self._translated():
+            self._require_there()
             if self._folder is None:
                 obstore.put(self._store, key, file, max_concurrency=_IN_FLIGHT)
             else:
@@ -207,9 +207,14 @@ class ObjectStore:
             kind = StorageFull if code in _FULL else StorageUnavailable
             raise kind(f"storage {self.place}: {said}") from error
 
+    def _require_there(self) -> None:
+        if not self._is_there():
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone, or not mounted")
+
     def _is_there(self) -> bool:
-        """A folder that isn't mounted must not look like a folder that lost its pictures."""
-        return self._folder is None or self._folder.is_dir()
+        """A folder that isn't mounted must not look like a folder that lost its pictures, nor take
+        new ones: what was made in it at the start is there, or it is another one."""
+        return self._folder is None or (self._folder / _INCOMING).is_dir()
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:

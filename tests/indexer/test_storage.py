@@ -234,12 +234,32 @@ def test_read_only_disk_is_unavailable_and_still_read(tiny_disk: Path) -> None:
     store.put(other, io.BytesIO(b"x"))
 
 
-def test_folder_that_is_gone_is_not_a_missing_picture(tmp_path: Path) -> None:
-    store = ObjectStore(tmp_path / "objects")
-    (tmp_path / "objects").rename(tmp_path / "unmounted")
-    for look in (store.get, store.exists, store.hashes, lambda _: list(store.entries())):
+@pytest.mark.parametrize("below", [False, True], ids=["no folder", "an empty one below"])
+def test_folder_that_is_not_mounted_any_more_loses_and_takes_no_picture(
+    below: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "objects"
+    store = ObjectStore(folder)
+    store.put(SHA, io.BytesIO(DATA))
+    folder.rename(tmp_path / "unmounted")
+    if below:
+        folder.mkdir()
+    for use in (
+        store.get,
+        store.exists,
+        store.delete,
+        store.hashes,
+        lambda _: list(store.entries()),
+        lambda _: store.check(),
+        lambda sha256: store.put(sha256, io.BytesIO(DATA)),
+        lambda _: store.write_entry("entry", b"x"),
+    ):
         with pytest.raises(StorageUnavailable):
-            look(SHA)
+            use(SHA)
+    if below:
+        folder.rmdir()  # nothing was put into it
+    (tmp_path / "unmounted").rename(folder)
+    assert store.get(SHA) == DATA
 
 
 def test_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
