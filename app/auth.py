@@ -184,10 +184,11 @@ def _count(services: Services, key: AccessKey) -> None:
     item = RateLimitItemPerMinute(limit)
     if not limiter.hit(item, str(key.id)):
         ends = limiter.get_window_stats(item, str(key.id)).reset_time
+        left_s = min(max(1, round(ends - time.time())), 60)  # the database's clock is another
         raise ProblemError(
             "rate_limited",
             f"{key.name} may ask {limit} times a minute.",
-            headers={"Retry-After": str(max(1, round(ends - time.time())))},
+            headers={"Retry-After": str(left_s)},
         )
 
 
@@ -200,7 +201,9 @@ def _refuse(
             asked = f"{connection.url.path}?{connection.url.query}".rstrip("?")
             return RedirectResponse(f"/login?{urlencode({'next': asked})}", 303)
         request = Request(connection.scope)
-        return render(request, "error.html", {"problem": problem}, problem.status)
+        page = render(request, "error.html", {"problem": problem}, problem.status)
+        page.headers.update(getattr(error, "headers", {}))
+        return page
     return answer_problem(connection.scope, error)
 
 
