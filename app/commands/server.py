@@ -14,6 +14,7 @@ import typer
 from app.commands.options import DataDir, Host, MetricsPort, Model, Port
 from app.errors import CommandError
 from app.logs import start_log
+from app.memory import keep_few_arenas
 from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def api(
 def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsPort = None) -> None:
     """Embed pending pictures until stopped. Run as many as you like."""
     settings = load_settings(data_dir=data_dir, model=model, metrics_port=metrics_port)
+    keep_few_arenas()
     start_log(settings)
     exit_on_term()
     from app.metrics import Metrics
@@ -110,6 +112,7 @@ def run_server(
 
     Raises CommandError (port taken, model), IndexerError (database, storage).
     """
+    keep_few_arenas()
     start_log(settings)
     exit_on_term()
     with take_port(settings.host, settings.port) as listener:
