@@ -21,7 +21,7 @@ MAX_ID = 2**63 - 1  # what a 64-bit column holds
 
 
 def _printable(value: str) -> str:
-    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+    if any(unicodedata.category(char) == "Cc" for char in value):
         raise ValueError("must not contain control characters")
     return value
 

@@ -197,6 +197,7 @@ def test_only_what_is_sent_is_set(api: Api) -> None:
         ("/galleries/street", {"legal_hold": ""}, "legal_hold"),
         ("/galleries/street", {"legal_hold": "x" * 201}, "legal_hold"),
         ("/galleries/street", {"legal_hold": "a\x00"}, "legal_hold"),
+        ("/galleries/street", {"legal_hold": "a\x9b2J"}, "legal_hold"),
         ("/galleries/street", {"reason_required": None}, "reason_required"),
         ("/galleries/street", {"name": "other"}, "name"),
         ("/images/1", {"legal_hold": ""}, "legal_hold"),
