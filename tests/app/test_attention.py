@@ -72,6 +72,8 @@ def test_attention_is_that_of_the_pixels_which_were_embedded(
     assert all(TEXT[word["start"] : word["end"]] == word["word"] for word in found["words"])
     assert max(word["weight"] for word in found["words"]) == 1
     assert (found["box"], found["model"], found["truncated"]) == (BOX, model.fingerprint, False)
+    (look,) = explaining.services.catalogue.audit.newest(1)
+    assert look.deed.what == f"attention: {TEXT}"
     (result,) = explaining.search(text=TEXT).json()["results"]
     assert found["score"] == pytest.approx(result["score"], abs=1e-3)
 
