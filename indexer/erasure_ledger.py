@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from indexer.errors import IndexerError, ObjectMissing
+from indexer.records import MAX_ID
 from indexer.storage import ObjectStore
 
 Record = Callable[[Sequence["Erased"]], str | None]
@@ -158,9 +159,13 @@ def _to_lines(pictures: Sequence[Erased]) -> bytes:
 def _from_lines(content: bytes) -> list[Erased]:
     try:
         lines = [json.loads(line) for line in content.splitlines()]
-        return [
+        pictures = [
             Erased(**{**line, "created_at": datetime.fromisoformat(line["created_at"])})
             for line in lines
         ]
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"not about pictures: {error}") from error
+    for picture in pictures:  # the database is asked for them
+        if type(picture.image_id) is not int or not 0 < picture.image_id <= MAX_ID:
+            raise ValueError(f"not about pictures: {picture.image_id!r} is no id")
+    return pictures

@@ -58,9 +58,15 @@ def test_entry_that_is_none_is_told_and_passed_over(
     (good,) = entries_in(store)
     store.write_entry("README", b"not an entry")
     store.write_entry(f"copied/{good}", b"an operator's copy")
-    damaged = (b'{"image_id": 1}\n', b"\xff\x00", b"", b"5\n", store.read_entry(good))
+    whole = store.read_entry(good)
+    damaged = (
+        *(b'{"image_id": 1}\n', b"\xff\x00", b"", b"5\n", b"[" * 10_000),
+        *(whole.replace(b": 1,", b": %b," % wrong) for wrong in (b"true", b"[1]", b"1e9999")),
+    )
     for number, content in enumerate(damaged):
-        store.write_entry(f"{good[:21]}-1-{1 + number // 4}-0000000{number}", content)
+        store.write_entry(f"{good[:21]}-1-1-0000000{number}", content)
+    damaged = (*damaged, whole)
+    store.write_entry(f"{good[:21]}-1-2-00000009", whole)  # as if a second picture were cut off
     assert obey_ledger(catalogue, store) == 1
     assert caplog.text.count("can't be read") == len(damaged)
     assert obey_ledger(catalogue, store) == 0
