@@ -83,18 +83,18 @@ class KeyRing:
             "requests_per_minute": requests_per_minute,
             "expires_at": expires_at,
         }
-        try:
-            with self._database.write() as connection:
-                now = self._database.now(connection)
-                if expires_at is not None and expires_at <= now:
-                    raise InvalidKey(f"expiry: expected a time to come, got {expires_at}")
-                made = insert(keys).values(**values, created_at=now).returning(keys)
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            if expires_at is not None and expires_at <= now:
+                raise InvalidKey(f"expiry: expected a time to come, got {expires_at}")
+            made = insert(keys).values(**values, created_at=now).returning(keys)
+            try:
                 key = _key(connection.execute(made).one())
-                if deed is not None:
-                    self._audit.append(connection, deed(key))
-                return secret, key
-        except IntegrityError as error:
-            raise KeyExists(name) from error
+            except IntegrityError as error:
+                raise KeyExists(name) from error
+            if deed is not None:
+                self._audit.append(connection, deed(key))
+            return secret, key
 
     def all(self) -> list[AccessKey]:
         """By name, revoked and expired ones too."""
