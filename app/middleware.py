@@ -7,6 +7,7 @@ under a foreign host name (DNS rebinding) and changes asked for by a foreign pag
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from app.schemas import Problem
 from app.services import Services
 from app.settings import Settings
 from app.tracing import collect_laps
+from indexer.key_ring import KEY_PREFIX
 from indexer.pulse import Lap
 
 MB = 1024 * 1024
@@ -38,6 +40,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+_SECRET = re.compile(re.escape(KEY_PREFIX) + r"[\w-]+")
 
 log = logging.getLogger("passerby.http")
 
@@ -85,11 +89,12 @@ class RequestFrame:
 def log_request(scope: Scope, status: int, taken_ms: float) -> None:
     """A line for each request. status: 0 where the client left before there was an answer.
 
-    The path alone: a query string may hold a description.
+    The path alone: a query string may hold a description. Nor a key that was taken for its name.
     """
+    path = _SECRET.sub(f"{KEY_PREFIX}...", scope["path"])
     fields = {
         "method": scope["method"],
-        "path": scope["path"].encode("ascii", "backslashreplace").decode(),
+        "path": path.encode("ascii", "backslashreplace").decode(),
         "route": route_of(scope),
         "status": status,
         "ms": round(taken_ms, 1),
