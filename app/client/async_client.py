@@ -1,0 +1,207 @@
+"""A server, asked from asyncio code: what sync_client.py has, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar, Unpack
+
+import httpx
+
+from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
+from app.client import calls
+from app.client.answers import Patience, conclude
+from app.client.calls import Call, SearchOptions
+from app.client.pictures import Picture, batches, open_form
+from app.client.server import POLL_S, RETRIES, TIMEOUT_S, server_options
+from app.schemas import (
+    GalleryDetail,
+    GallerySummary,
+    ImageAttention,
+    ImageDetail,
+    Readiness,
+    SearchResponse,
+    State,
+    UploadResult,
+)
+
+T = TypeVar("T")
+
+
+class AsyncPasserby:
+    """One server; use it from one event loop.
+
+    Raises Answered where it says no, Unreachable where it says nothing. A request is sent again,
+    up to `retries` times, while the server is busy or away; each one may be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        plain_http: bool = False,
+    ) -> None:
+        """url: where it is served. plain_http: a key may go to another machine unencrypted."""
+        self._http = httpx.AsyncClient(**server_options(url, key, timeout_s, plain_http))
+        self._retries = retries
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncPasserby:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def search(
+        self, gallery: str, text: str | None = None, **options: Unpack[SearchOptions]
+    ) -> SearchResponse:
+        """Pictures by a description, or by likeness to the picture `image_id`, best first.
+
+        Raises pydantic's ValidationError for what the server would refuse.
+        """
+        return await self._run(calls.search(gallery, text, **options))
+
+    async def galleries(self) -> list[GallerySummary]:
+        """Those that the key may see."""
+        return await self._run(calls.galleries())
+
+    async def gallery(self, name: str) -> GalleryDetail:
+        """Its counts, settings and cameras."""
+        return await self._run(calls.gallery(name))
+
+    async def create_gallery(self, name: str) -> GalleryDetail:
+        """An empty one."""
+        await self._run(calls.create_gallery(name))
+        return await self.gallery(name)
+
+    async def change_gallery(self, name: str, changes: Mapping[str, object]) -> GallerySummary:
+        """Set `retention_days`, `legal_hold` or `reason_required`; what is not named stays."""
+        return await self._run(calls.change_gallery(name, changes))
+
+    async def delete_gallery(self, name: str) -> None:
+        """With all its pictures."""
+        await self._run(calls.delete_gallery(name))
+
+    async def upload(
+        self,
+        gallery: str,
+        pictures: Iterable[Picture | Path],
+        on_result: Callable[[UploadResult], object] = lambda _: None,
+    ) -> list[UploadResult]:
+        """Send pictures from disk, some at a time; what became of each, in order.
+
+        on_result: called with each as soon as it is known. Sending a picture again is harmless:
+        it is a duplicate then. Raises OSError for a file that can't be read; those before it are
+        in.
+        """
+        results: list[UploadResult] = []
+        for batch in batches(pictures):
+            answer = await self._run(calls.upload(gallery, batch))
+            for result in answer.results:
+                on_result(result)
+            results += answer.results
+        return results
+
+    async def wait_until_embedded(self, gallery: str, timeout_s: float = 600.0) -> GalleryDetail:
+        """Until none of its pictures is pending. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        while (found := await self.gallery(gallery)).counts.pending:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{found.counts.pending} pictures of {gallery} are pending")
+            await asyncio.sleep(POLL_S)
+        return found
+
+    async def images(
+        self, gallery: str, *, state: State | None = None, reason: str | None = None
+    ) -> AsyncIterator[ImageDetail]:
+        """All pictures of a gallery, in the order in which they came."""
+        after_id: int | None = 0
+        while after_id is not None:
+            page = await self._run(calls.images(gallery, state, after_id, reason))
+            for image in page.images:
+                yield image
+            after_id = page.next_after_id
+
+    async def image(self, image_id: int, *, reason: str | None = None) -> ImageDetail:
+        """What is known of a picture."""
+        return await self._run(calls.image(image_id, reason))
+
+    async def content(self, image_id: int, *, reason: str | None = None) -> bytes:
+        """The picture as it was sent."""
+        return await self._run(calls.content(image_id, "content", reason))
+
+    async def thumbnail(self, image_id: int, *, reason: str | None = None) -> bytes:
+        """A small JPEG, cropped to the person."""
+        return await self._run(calls.content(image_id, "thumbnail", reason))
+
+    async def attention(
+        self, image_id: int, text: str, *, reason: str | None = None
+    ) -> ImageAttention:
+        """Why a picture fits a description."""
+        return await self._run(calls.attention(image_id, text, reason))
+
+    async def hold_image(self, image_id: int, why: str | None) -> ImageDetail:
+        """Place a legal hold with its reason, or lift it with None."""
+        return await self._run(calls.hold_image(image_id, why))
+
+    async def delete_image(self, image_id: int, *, reason: str | None = None) -> None:
+        """Row, vector and bytes."""
+        await self._run(calls.delete_image(image_id, reason))
+
+    async def keys(self) -> list[KeySummary]:
+        """Access keys, without their secrets."""
+        return await self._run(calls.keys())
+
+    async def create_key(self, key: KeyCreate) -> KeyCreated:
+        """Its secret is told this once."""
+        return await self._run(calls.create_key(key))
+
+    async def revoke_key(self, name: str) -> None:
+        """It opens nothing any more."""
+        await self._run(calls.revoke_key(name))
+
+    async def audit(self) -> AsyncIterator[AuditEntry]:
+        """Who did what, from the first row on."""
+        after_seq: int | None = 0
+        while after_seq is not None:
+            page = await self._run(calls.audit(after_seq))
+            for row in page.rows:
+                yield row
+            after_seq = page.next_after_seq
+
+    async def readiness(self) -> Readiness:
+        """Whether it is ready, and what is wrong where it is not."""
+        return await self._run(calls.readiness())
+
+    async def _run(self, call: Call[T]) -> T:
+        patience = Patience(self._retries)
+        while True:
+            outcome = await self._send(call)
+            if (wait_s := patience.wait_s(call, outcome)) is None:
+                return conclude(call, outcome, patience.num_waits)
+            await asyncio.sleep(wait_s)
+
+    async def _send(self, call: Call[T]) -> httpx.Response | httpx.TransportError:
+        try:
+            if not call.pictures:
+                return await self._http.request(
+                    call.method, call.path, params=call.params, json=call.body
+                )
+            with open_form(call.pictures) as (data, files):
+                return await self._http.request(call.method, call.path, data=data, files=files)
+        except httpx.TransportError as error:
+            return error
