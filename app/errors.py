@@ -103,6 +103,9 @@ KINDS: dict[str, Kind] = {
     "image_not_searchable": Kind(
         409, "Image not searchable", "Wait until its state is `searchable`."
     ),
+    "cursor_outdated": Kind(
+        409, "Cursor outdated", "Search again, from the first page: the model or the past changed."
+    ),
     "attention_unavailable": Kind(
         501, "No explanation", "Serve a model with CLIP's two towers to be told why."
     ),
@@ -135,6 +138,7 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.InvalidGalleryName: "invalid_gallery_name",
     indexer.ImageNotFound: "image_not_found",
     indexer.LegalHold: "legal_hold",
+    indexer.PlaceLost: "cursor_outdated",
     indexer.InvalidKey: "invalid_key",
     indexer.KeyExists: "key_exists",
     indexer.KeyNotFound: "key_not_found",

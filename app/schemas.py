@@ -17,6 +17,7 @@ MAX_LIMIT = 1000
 MAX_NAME_CHARS = 200
 MAX_REASON_CHARS = 500
 MAX_TAGS = 32
+MAX_CURSOR_CHARS = 200
 MAX_ID = 2**63 - 1  # what a 64-bit column holds
 
 
@@ -139,6 +140,13 @@ class SearchRequest(Request):
         None, ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less."
     )
     filters: SearchFilters = Field(default_factory=SearchFilters)
+    cursor: str | None = Field(
+        None,
+        max_length=MAX_CURSOR_CHARS,
+        description="`next_cursor` of the page before. All else but `limit` and `reason` stays as "
+        "it was. Pages go on with the pictures that the first one ranked: none comes twice, none "
+        "is left out, whatever arrives meanwhile; deleted ones are gone.",
+    )
     reason: Reason | None = Field(None, description=REASON)
 
     @model_validator(mode="after")
@@ -151,13 +159,15 @@ class SearchRequest(Request):
         """What is asked, in one line, as it goes on record."""
         asked = self.text or f"like image {self.image_id}"
         filters = self.filters.model_dump(mode="json", exclude_defaults=True)
+        if self.cursor is not None:
+            filters["continued"] = True
         return f"{asked} {json.dumps(filters, ensure_ascii=False)}" if filters else asked
 
 
 class SearchResult(BaseModel):
     """A picture and how well it fits."""
 
-    rank: int = Field(description="1 is best.")
+    rank: int = Field(description="1 is best; later pages count on.")
     image_id: int
     score: float = Field(description="Cosine similarity, -1 to 1. Higher is better.")
     image_url: str
@@ -180,8 +190,13 @@ class Timing(BaseModel):
 
 class SearchResponse(BaseModel):
     results: list[SearchResult] = Field(description="Best first.")
+    next_cursor: str | None = Field(
+        description="`cursor` of the search for the next page; null on the last one."
+    )
     model: str = Field(description="Fingerprint of the model that ranked.")
-    generation: int = Field(description="Every change up to this number has been searched.")
+    generation: int = Field(
+        description="Every change up to this number has been searched; the same on all pages."
+    )
     indexed: int = Field(description="How many pictures of the gallery were searched.")
     truncated: bool = Field(description="Whether the description was longer than the model reads.")
     timing_ms: Timing

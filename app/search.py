@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cursor import make_cursor, read_cursor
 from app.errors import ProblemError
 from app.schemas import SearchFilters, SearchRequest, SearchResponse, SearchResult, Timing
 from app.services import Services
@@ -17,11 +19,22 @@ from app.tracing import note_laps
 from app.views import box_list, image_url, thumbnail_url
 from indexer.errors import GalleryNotFound
 from indexer.pulse import Lap
-from indexer.records import SLUG, Filters, Hit, Image
+from indexer.records import SLUG, Filters, Generation, Hit, Image, Place
 
 MAX_TRIES = 5
 
 log = logging.getLogger("passerby.search")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of hits with their rows. generation, indexed: what was ranked, and how many pictures
+    it held; has_more: whether others rank behind them."""
+
+    rows: list[tuple[Hit, Image]]
+    generation: Generation | None
+    indexed: int
+    has_more: bool
 
 
 class Stopwatch:
@@ -43,10 +56,10 @@ class Stopwatch:
 
 
 def find_people(services: Services, request: SearchRequest) -> SearchResponse:
-    """The pictures of a gallery that fit best, best first.
+    """The pictures of a gallery that fit best, best first; with a cursor, those that come next.
 
-    Raises GalleryNotFound, ImageNotFound, DatabaseUnavailable, and ProblemError when `image_id`
-    has no vector.
+    Raises GalleryNotFound, ImageNotFound, DatabaseUnavailable, PlaceLost, and ProblemError when
+    `image_id` has no vector or the cursor can't be used.
     """
     if not SLUG.fullmatch(request.gallery):
         raise GalleryNotFound(request.gallery[:80])
@@ -55,18 +68,22 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
         log.info("search in %s for %r", request.gallery, asked)
     watch = Stopwatch()
     started = time.perf_counter()
+    model = services.query_vectors.model
+    behind = None if request.cursor is None else read_cursor(request.cursor, request, model)
     with watch.lap("encode"):
         query_D, truncated = query_vector(services, request)
-    status = services.live_index.status()  # before: what is found is at least as new
-    found, indexed = find_rows(services, request, query_D, watch)
+    found = find_rows(services, request, query_D, watch, behind)
     seconds = {step: watch.seconds(step) for step in ("encode", "index", "rows")}
     services.metrics.count_search({**seconds, "whole": time.perf_counter() - started})
     note_laps(watch.laps)
+    num_ahead = 0 if behind is None else behind.num_ahead
+    ranked = enumerate(found.rows, start=num_ahead + 1)
     return SearchResponse(
-        results=[_result(rank, hit, row) for rank, (hit, row) in enumerate(found, start=1)],
-        model=services.query_vectors.model,
-        generation=status.generation,
-        indexed=indexed,
+        results=[_result(rank, hit, row) for rank, (hit, row) in ranked],
+        next_cursor=_next_cursor(found, request, model, num_ahead),
+        model=model,
+        generation=0 if found.generation is None else found.generation.seq,
+        indexed=found.indexed,
         truncated=truncated,
         timing_ms=Timing(**{step: round(1000 * took, 3) for step, took in seconds.items()}),
     )
@@ -88,34 +105,51 @@ def query_vector(services: Services, request: SearchRequest) -> tuple[NDArray[np
 
 
 def find_rows(
-    services: Services, request: SearchRequest, query_D: NDArray[np.float32], watch: Stopwatch
-) -> tuple[list[tuple[Hit, Image]], int]:
-    """The hits with their rows, as many as asked for whenever there are as many; and how many
-    pictures were searched.
+    services: Services,
+    request: SearchRequest,
+    query_D: NDArray[np.float32],
+    watch: Stopwatch,
+    behind: Place | None = None,
+) -> Found:
+    """The hits with their rows, as many as asked for whenever there are as many; with a place,
+    those behind it.
 
     The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
     """
     filters = to_filters(request.filters)
     for _ in range(MAX_TRIES):
         with watch.lap("index"):
-            # The picture that is asked with would be its own best match.
             ranking = services.live_index.search(
-                request.gallery, query_D, request.limit + 1, filters
+                request.gallery,
+                query_D,
+                request.limit + 1,  # one more tells whether there is a next page
+                filters,
+                behind=behind,
+                least=-1.0 if request.min_score is None else request.min_score,
+                # The picture that is asked with would be its own best match.
+                without=() if request.image_id is None else (request.image_id,),
             )
-            hits = keep_hits(ranking.hits, request)
+            hits = ranking.hits[: request.limit]
         with watch.lap("rows"):
             rows = services.catalogue.images([hit.image_id for hit in hits])
         if len(rows) == len(hits):
             break
         services.live_index.catch_up()
-    return [(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows], ranking.indexed
+    return Found(
+        rows=[(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows],
+        generation=ranking.generation,
+        indexed=ranking.indexed,
+        has_more=len(ranking.hits) > len(hits),
+    )
 
 
-def keep_hits(hits: Sequence[Hit], request: SearchRequest) -> list[Hit]:
-    """Those that were asked for: not the query itself, not below the score, not too many."""
-    least = -2.0 if request.min_score is None else request.min_score
-    kept = [hit for hit in hits if hit.image_id != request.image_id and hit.score >= least]
-    return kept[: request.limit]
+def _next_cursor(found: Found, request: SearchRequest, model: str, num_ahead: int) -> str | None:
+    """What the next page is asked for with; None on the last one."""
+    if not found.has_more or not found.rows or found.generation is None:
+        return None
+    last, _ = found.rows[-1]
+    place = Place(found.generation, num_ahead + len(found.rows), last)
+    return make_cursor(place, request, model)
 
 
 def to_filters(filters: SearchFilters) -> Filters:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode
 from pydantic import ValidationError
 
 from app.schemas import (
+    MAX_CURSOR_CHARS,
     MAX_ID,
     MAX_LIMIT,
     MAX_REASON_CHARS,
@@ -35,6 +36,7 @@ class SearchForm:
     before: str = ""
     reason: str = ""
     limit: int = PAGE_SIZE
+    cursor: str = ""
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -53,6 +55,7 @@ class SearchForm:
             before=last("before"),
             reason=to_line(last("reason"))[:MAX_REASON_CHARS],
             limit=_limit_of(last("limit")),
+            cursor=last("cursor")[:MAX_CURSOR_CHARS],
         )
         return replace(form, problems=form._find_problems())
 
@@ -83,6 +86,7 @@ class SearchForm:
         given.append(("reason", self.reason))
         if self.limit != PAGE_SIZE:
             given.append(("limit", str(self.limit)))
+        given.append(("cursor", self.cursor))
         return urlencode([(name, value) for name, value in given if value])
 
     @property
@@ -91,31 +95,32 @@ class SearchForm:
 
     def with_text(self, text: str) -> str:
         """The address of the same search for another description."""
-        return replace(self, text=text, like=None, limit=PAGE_SIZE).url
+        return replace(self, text=text, like=None, limit=PAGE_SIZE, cursor="").url
 
     def more_like(self, image_id: int) -> str:
         """The address of the search for pictures like this one, under the same filters."""
-        return replace(self, text="", like=image_id, limit=PAGE_SIZE).url
+        return replace(self, text="", like=image_id, limit=PAGE_SIZE, cursor="").url
 
     def without(self, name: str, camera: str = "") -> str:
         """The address without the filter `name`; of the cameras, only `camera` is taken out."""
         if name == "cameras":
             left = tuple(each for each in self.cameras if each != camera)
-            return replace(self, cameras=left, limit=PAGE_SIZE).url
+            return replace(self, cameras=left, limit=PAGE_SIZE, cursor="").url
         emptied = {"after": replace(self, after=""), "before": replace(self, before="")}[name]
-        return replace(emptied, limit=PAGE_SIZE).url
+        return replace(emptied, limit=PAGE_SIZE, cursor="").url
 
     @property
     def unfiltered(self) -> str:
-        return replace(self, cameras=(), after="", before="", limit=PAGE_SIZE).url
+        return replace(self, cameras=(), after="", before="", limit=PAGE_SIZE, cursor="").url
 
     @property
-    def longer(self) -> str | None:
-        """The address of this search with more results, at the first new one."""
-        if self.limit >= MAX_LIMIT:
-            return None
-        more = replace(self, limit=min(self.limit + PAGE_SIZE, MAX_LIMIT))
-        return f"{more.url}#rank-{self.limit + 1}"
+    def first_page(self) -> str:
+        """The address of this search from its best match on."""
+        return replace(self, cursor="").url
+
+    def page_at(self, cursor: str) -> str:
+        """The address of another page of this search."""
+        return replace(self, cursor=cursor).url
 
     def request(self) -> SearchRequest:
         """What find_people takes. Only for a query without problems."""
@@ -124,6 +129,7 @@ class SearchForm:
             text=self.text or None,
             image_id=None if self.text else self.like,
             limit=self.limit,
+            cursor=self.cursor or None,
             reason=self.reason or None,
             filters=SearchFilters(
                 cameras=list(self.cameras),

@@ -33,10 +33,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """One vector with what filters need. vector_D: float16, unit."""
+    """One vector with what filters need. vector_D: float16, unit. seq: of the change that added
+    it."""
 
     image_id: int
     gallery_id: int
+    seq: int
     camera: str | None
     captured_at: datetime | None
     tags: tuple[str, ...]
@@ -113,28 +115,54 @@ class ChangeLog:
             select(changes).where(changes.c.seq >= from_seq).order_by(changes.c.seq).limit(limit)
         )
         with self._database.read() as connection:
-            found = [_change(row) for row in connection.execute(window)]
-            added = [change.image_id for change in found if change.op == "add"]
-            rows = connection.execute(_rows(model).where(images.c.id.in_(added))) if added else ()
-            return found, {row.id: _index_row(row) for row in rows}
+            window_rows = connection.execute(window).all()
+            seqs = {
+                row.image_id: row.seq
+                for row in window_rows
+                if row.op == "add" and row.model == model
+            }
+            rows = connection.execute(_rows(model).where(images.c.id.in_(seqs))) if seqs else ()
+            added = {row.id: _index_row(row, seqs[row.id]) for row in rows}
+            return [_change(row) for row in window_rows], added
+
+    def at(self, seq: int) -> Change | None:
+        """The change of this number; None where there was none or it has been pruned."""
+        with self._database.read() as connection:
+            found = connection.execute(select(changes).where(changes.c.seq == seq)).one_or_none()
+            return None if found is None else _change(found)
 
     @contextmanager
     def everything(self, model: str) -> Iterator[tuple[Change | None, Iterator[list[IndexRow]]]]:
         """All rows of `model` at one moment: the last change by then, and the rows in lists.
 
-        The lists hold one gallery's rows each, galleries one after the other, ids ascending.
+        The lists hold one gallery's rows each, galleries one after the other, ids ascending. A
+        row whose change was pruned gets the number before the first one that is left.
         """
         newest = select(changes).order_by(changes.c.seq.desc()).limit(1)
         with self._database.read() as connection:
-            first = connection.execute(newest).one_or_none()
-            ordered = _rows(model).order_by(images.c.gallery_id, images.c.id)
+            last = connection.execute(newest).one_or_none()
+            oldest = connection.scalar(select(func.min(changes.c.seq))) or 1
+            added = (
+                select(changes.c.image_id, func.max(changes.c.seq).label("seq"))
+                .where(changes.c.op == "add", changes.c.model == model)
+                .group_by(changes.c.image_id)
+                .subquery()
+            )
+            ordered = (
+                _rows(model)
+                .add_columns(added.c.seq)
+                .outerjoin(added, added.c.image_id == images.c.id)
+                .order_by(images.c.gallery_id, images.c.id)
+            )
             result = connection.execute(ordered, execution_options={"yield_per": _BUILD_ROWS})
             parts = (
                 part
                 for rows in result.partitions()
-                for part in _split_by_gallery([_index_row(row) for row in rows])
+                for part in _split_by_gallery(
+                    [_index_row(row, row.seq or oldest - 1) for row in rows]
+                )
             )
-            yield None if first is None else _change(first), parts
+            yield None if last is None else _change(last), parts
 
     def prune(self, keep: int) -> int:
         """Forget all but the newest `keep` (at least 1) changes; returns how many went.
@@ -161,10 +189,11 @@ def _rows(model: str) -> Select[Any]:
     return select(*columns).join(embeddings, mine)
 
 
-def _index_row(row: Row[Any]) -> IndexRow:
+def _index_row(row: Row[Any], seq: int) -> IndexRow:
     return IndexRow(
         image_id=row.id,
         gallery_id=row.gallery_id,
+        seq=seq,
         camera=row.camera,
         captured_at=row.captured_at,
         tags=tuple(row.tags),

@@ -118,5 +118,12 @@ class SchemaMismatch(IndexerError):
     """The database's schema is not the one this program knows."""
 
 
+class PlaceLost(IndexerError):
+    """A ranking can't be gone on with: its generation is not of this past, or too long ago."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"index generation {seq} can't be gone back to any more: search again")
+
+
 class SnapshotInvalid(IndexerError):
     """An index snapshot is damaged, or not of this model or database. It is never used."""

@@ -1,6 +1,6 @@
 """One gallery of the live index: vectors, and the columns that filters look at.
 
-Shapes: N rows held, K hits, D embedding.
+Shapes: N rows held, U rows of an update, F fetched, K hits, D embedding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
 from indexer.columns import NO_TIME, CodedColumn, Column, to_microseconds
-from indexer.records import Filters, Hit
+from indexer.records import Filters, Hit, Place
 from indexer.vector_index.faiss_index import FaissIndex
 
 
@@ -26,28 +26,63 @@ class GalleryView:
         self._cameras: CodedColumn[str | None] = CodedColumn()
         self._tags: CodedColumn[frozenset[str]] = CodedColumn()
         self._captured = Column()
+        self._added = Column()  # the seq of each row's change
 
     def __len__(self) -> int:
         return len(self._index)
 
     def update(self, gone: Collection[int], rows: Sequence[IndexRow]) -> None:
-        """Remove the images `gone` and add `rows`, in place of older rows of the same ids."""
+        """Remove the images `gone` and add `rows`, in place of older rows of the same ids.
+
+        A row that comes again with the vector that it had is as old as it was: pages of a search
+        go on with it. With another vector it has arrived anew, and they go on without.
+        """
         new_ids = np.array([row.image_id for row in rows], np.int64)
-        self._remove(np.concatenate([new_ids, np.array(list(gone), np.int64)]))
+        positions_R = np.flatnonzero(
+            np.isin(self._index.ids, np.concatenate([new_ids, np.array(list(gone), np.int64)]))
+        )
         if rows:
-            self._index.add(new_ids, np.stack([row.vector_D for row in rows]))
+            vectors_UD = np.stack([row.vector_D for row in rows])
+            seqs_U = self._first_seqs(positions_R, rows, new_ids, vectors_UD)
+        self._remove(positions_R)
+        if rows:
+            self._index.add(new_ids, vectors_UD)
+            self._added.append(seqs_U)
             self._cameras.append(row.camera for row in rows)
             self._tags.append(frozenset(row.tags) for row in rows)
             self._captured.append([to_microseconds(row.captured_at) for row in rows])
 
-    def search(self, query_D: NDArray[np.float32], k: int, filters: Filters) -> list[Hit]:
-        """The min(k, matches) best, best first, equal scores by id."""
-        ids_K, scores_K = self._index.search(query_D, k, self._allowed(filters))
-        # float16 storage can put a cosine just outside of [-1, 1].
-        scores = np.clip(scores_K, -1, 1).tolist()
-        return [
-            Hit(image_id, score) for image_id, score in zip(ids_K.tolist(), scores, strict=True)
-        ]
+    def search(
+        self,
+        query_D: NDArray[np.float32],
+        k: int,
+        filters: Filters,
+        *,
+        behind: Place | None = None,
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> list[Hit]:
+        """The min(k, matches) best, best first, equal scores by id.
+
+        behind: only what its generation held and what ranks behind it. least: only scores from
+        there up. without: images that are no matches, a few.
+        """
+        # Of those ahead of the place, some may have gone since; none can have come.
+        num_fetched = k + len(without) + (0 if behind is None else behind.num_ahead)
+        allowed_N = self._allowed(filters, behind)
+        ids_F, scores_F = self._index.search(query_D, num_fetched, allowed_N)
+        kept_F = scores_F >= least
+        if without:
+            kept_F &= ~np.isin(ids_F, list(without))
+        if behind is not None:
+            last = behind.last
+            kept_F &= (scores_F < last.score) | ((scores_F == last.score) & (ids_F > last.image_id))
+        ids_K, scores_K = ids_F[kept_F][:k], scores_F[kept_F][:k]
+        return list(map(Hit, ids_K.tolist(), scores_K.tolist()))
+
+    def size_at(self, seq: int) -> int:
+        """How many of its rows were there after change `seq`."""
+        return int(np.count_nonzero(self._added.values <= seq))
 
     def pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Copies of all that it holds: what JSON can hold, and arrays; see `unpack`."""
@@ -61,6 +96,7 @@ class GalleryView:
             "cameras": self._cameras.codes.values.copy(),
             "tags": self._tags.codes.values.copy(),
             "captured": self._captured.values.copy(),
+            "added": self._added.values.copy(),
         }
         return known, arrays
 
@@ -74,19 +110,39 @@ class GalleryView:
         view._cameras = CodedColumn(known["cameras"], arrays["cameras"])
         view._tags = CodedColumn(map(frozenset, known["tags"]), arrays["tags"])
         view._captured = Column(arrays["captured"])
+        view._added = Column(arrays["added"])
         return view
 
-    def _remove(self, ids: NDArray[np.int64]) -> None:
-        positions_R = np.flatnonzero(np.isin(self._index.ids, ids))
+    def _first_seqs(
+        self,
+        positions_R: NDArray[np.int64],
+        rows: Sequence[IndexRow],
+        new_ids: NDArray[np.int64],
+        vectors_UD: NDArray[np.float16],
+    ) -> NDArray[np.int64]:
+        """Since when (U,) each of the rows has been there with this vector.
+
+        positions_R: of the rows that will go, among them those with these ids.
+        """
+        seqs_U = np.array([row.seq for row in rows], np.int64)
+        held_ids, held_ND = self._index.ids[positions_R], self._index.vectors()[positions_R]
+        _, held, new = np.intersect1d(held_ids, new_ids, return_indices=True)
+        same = (held_ND[held] == vectors_UD[new]).all(axis=1)
+        seqs_U[new[same]] = self._added.values[positions_R[held[same]]]
+        return seqs_U
+
+    def _remove(self, positions_R: NDArray[np.int64]) -> None:
         if not len(positions_R):
             return
         holes_M, sources_M = self._index.remove(positions_R)
-        for column in (self._cameras.codes, self._tags.codes, self._captured):
+        for column in (self._cameras.codes, self._tags.codes, self._captured, self._added):
             column.remove(len(positions_R), holes_M, sources_M)
 
-    def _allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
-        """Which rows (N,) the filters admit; None for all."""
+    def _allowed(self, filters: Filters, behind: Place | None) -> NDArray[np.bool_] | None:
+        """Which rows (N,) the filters and the place's generation admit; None for all."""
         masks: list[NDArray[np.bool_]] = []
+        if behind is not None:
+            masks.append(self._added.values <= behind.generation.seq)
         captured_N = self._captured.values
         if filters.cameras:
             masks.append(self._cameras.mask(lambda camera: camera in filters.cameras))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
+from indexer.errors import PlaceLost
 from indexer.gallery_view import GalleryView
 from indexer.read_write_lock import ReadWriteLock
-from indexer.records import Filters, IndexStatus, Ranking
+from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.snapshot import Snapshot
 from indexer.snapshot_folder import SnapshotFolder
 
@@ -105,22 +106,49 @@ class LiveIndex:
         self._looked_at = time.monotonic()
 
     def search(
-        self, gallery: str, query_D: NDArray[np.float32], k: int, filters: Filters = _ALL
+        self,
+        gallery: str,
+        query_D: NDArray[np.float32],
+        k: int,
+        filters: Filters = _ALL,
+        *,
+        behind: Place | None = None,
+        least: float = -1.0,
+        without: Collection[int] = (),
     ) -> Ranking:
         """The min(k, matches) most similar pictures, best first, equal scores by id.
 
-        query_D: unit (D,). Raises GalleryNotFound, DatabaseUnavailable, and ValueError for a
-        query of another size.
+        query_D: unit (D,). behind, least, without: see GalleryView.search. Raises
+        GalleryNotFound, DatabaseUnavailable, PlaceLost where `behind` is of another past, and
+        ValueError for a query of another size.
         """
         if query_D.shape != (self._dim,):
             raise ValueError(f"query has shape {query_D.shape}, expected {(self._dim,)}")
         gallery_id = self._catalogue.gallery_id(gallery)
         query_D = np.ascontiguousarray(query_D, np.float32)
+        if behind is not None:
+            self._reach(behind.generation)
         with self._views_lock.reading():
-            view = self._views.get(gallery_id)
+            view, applied = self._views.get(gallery_id), self._applied
+            newest = None if applied is None else Generation(applied.seq, applied.committed_at)
+            generation = newest if behind is None else behind.generation
             if view is None:
-                return Ranking([], 0)
-            return Ranking(view.search(query_D, k, filters), len(view))
+                return Ranking([], 0, generation)
+            hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
+            size = len(view) if behind is None else view.size_at(behind.generation.seq)
+            return Ranking(hits, size, generation)
+
+    def _reach(self, generation: Generation) -> None:
+        """Have everything applied that a generation holds; another process may have told of it.
+
+        As long as its change has not been pruned, all rows' numbers are exact from there on.
+        Raises PlaceLost, DatabaseUnavailable.
+        """
+        found = self._catalogue.changes.at(generation.seq)
+        if found is None or found.committed_at != generation.committed_at:
+            raise PlaceLost(generation.seq)
+        if self._seq < generation.seq:
+            self.catch_up()
 
     def status(self) -> IndexStatus:
         """Where it is; never waits for the database."""

@@ -175,11 +175,33 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """What the index holds after change `seq`, committed at `committed_at`; the two together name
+    one past, also where a restored backup numbers its changes alike."""
+
+    seq: int
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of a ranking ended: behind `last`, the num_ahead-th of `generation`."""
+
+    generation: Generation
+    num_ahead: int
+    last: Hit
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best hits, best first, and how many pictures were searched for them."""
+    """The best hits, best first, and how many pictures were searched for them.
+
+    generation: what was ranked; None where nothing was ever added.
+    """
 
     hits: list[Hit]
     indexed: int
+    generation: Generation | None
 
 
 @dataclass(frozen=True, slots=True)

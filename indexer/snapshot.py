@@ -24,7 +24,7 @@ from indexer.change_log import Change
 from indexer.errors import SnapshotInvalid
 from indexer.gallery_view import GalleryView
 
-_FORMAT = 1
+_FORMAT = 2  # 1 did not tell when rows were added
 _SUFFIX = ".snapshot"
 _GENERATIONS = 2
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)

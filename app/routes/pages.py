@@ -72,7 +72,8 @@ def show_search(request: Request, services: AppServices, caller: AppCaller) -> R
         "gallery": gallery,
         "cameras": services.catalogue.cameras(gallery.name),
         "form": form,
-        "pending": gallery.counts.pending,
+        # What ranks further on is of one moment: it needs no renewal.
+        "pending": 0 if form.cursor else gallery.counts.pending,
         "index_error": services.live_index.status().error,
         "examples": EXAMPLES,
         "max_text": MAX_TEXT_CHARS,
@@ -159,7 +160,7 @@ def _add_found(
         may_repeat = context["pending"] > 0
         found = search_on_record(services, caller, form.request(), may_repeat=may_repeat)
         context["found"] = found
-        context["longer"] = form.longer if len(found.results) == form.limit else None
+        context["more"] = form.page_at(found.next_cursor) if found.next_cursor else None
         if form.like is not None and not form.text:
             # Of another gallery, perhaps, that asks for a reason.
             context["like"] = view_on_record(

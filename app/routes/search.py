@@ -17,6 +17,7 @@ router = APIRouter(tags=["search"])
     summary="Find people by a description or by a picture",
     dependencies=[Depends(require_json)],
     responses=problems(
+        "cursor_outdated",
         "malformed_json",
         "origin_refused",
         "gallery_not_found",
@@ -31,7 +32,8 @@ router = APIRouter(tags=["search"])
 )
 def search(request: SearchRequest, services: AppServices, caller: AppCaller) -> SearchResponse:
     """Rank a gallery's pictures by how well they fit `text`, or by likeness to the picture
-    `image_id`. `limit` pictures come back whenever that many meet the filters.
+    `image_id`. `limit` pictures come back whenever that many meet the filters, and with
+    `next_cursor` as `cursor` those that come next.
 
     A description longer than the model reads is cut, and the answer says so (`truncated`).
     """

@@ -72,8 +72,40 @@ function arrive(url) {
   target.querySelector("a")?.focus({ preventScroll: true });
 }
 
+/** Put the next page's pictures below those that are there. */
+async function append(url) {
+  current?.abort();
+  clearTimeout(timer);
+  const request = (current = new AbortController());
+  const results = document.getElementById("results");
+  document.getElementById("trouble")?.remove();
+  results.setAttribute("aria-busy", "true");
+  try {
+    const page = await load(url, request.signal);
+    const tiles = [...page.querySelectorAll("#results ol.grid > li")];
+    if (!tiles.length) return show(page); // it says why
+    const grid = results.querySelector("ol.grid");
+    grid.append(...tiles);
+    const more = page.querySelector(".more");
+    const old = results.querySelector(".more");
+    if (more) old.replaceWith(more);
+    else old.remove();
+    // One moment's ranking is on the screen now: renewing its first page would cut it off.
+    delete results.dataset.refreshMs;
+    results.querySelector(".notice:has(progress)")?.remove();
+    const count = grid.children.length.toLocaleString("en");
+    document.getElementById("results-title").textContent = `${count} pictures, best match first`;
+    tiles[0].querySelector("a").focus();
+    announce(`${tiles.length} more pictures, ${count} in all`);
+  } catch (error) {
+    if (error.name !== "AbortError") showTrouble(error, url, append);
+  } finally {
+    results.removeAttribute("aria-busy");
+  }
+}
+
 /** There is no new page: say why above what is still on the screen. */
-function showTrouble(error, url) {
+function showTrouble(error, url, again = go) {
   document.getElementById("trouble")?.remove();
   const notice = document.createElement("div");
   notice.id = "trouble";
@@ -84,7 +116,7 @@ function showTrouble(error, url) {
   const retry = document.createElement("button");
   retry.type = "button";
   retry.textContent = "Try again";
-  retry.addEventListener("click", () => go(url));
+  retry.addEventListener("click", () => again(url));
   notice.append(words, retry);
   (document.getElementById("results") ?? main).prepend(notice);
 }
@@ -189,7 +221,8 @@ document.addEventListener("click", (event) => {
   const url = new URL(link.href);
   if (!main.contains(link) || !isSearch(url)) return;
   event.preventDefault();
-  go(url);
+  if (link.id === "more" && !new URLSearchParams(shown).has("cursor")) append(url);
+  else go(url);
 });
 
 document.addEventListener("focusin", closeMenu);

@@ -64,7 +64,10 @@ class FaissIndex:
     def search(
         self, query_D: NDArray[np.float32], k: int, allowed_N: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The min(k, allowed) best ids and scores; best first, equal scores by id."""
+        """The min(k, allowed) best ids and scores; best first, equal scores by id.
+
+        A row's score depends on the query and its vector alone, to the last bit.
+        """
         num_allowed = len(self) if allowed_N is None else int(np.count_nonzero(allowed_N))
         k = min(k, num_allowed)
         if k <= 0:
@@ -93,6 +96,8 @@ class FaissIndex:
             scores_1F, positions_1F = self._faiss.search(
                 query_D[None], num_fetched, params=parameters
             )
-            if num_fetched == num_allowed or scores_1F[0, -1] < scores_1F[0, k - 1]:
-                return positions_1F[0], scores_1F[0]
+            # float16 storage can put a cosine just outside of [-1, 1].
+            scores_F = np.clip(scores_1F[0], -1, 1)
+            if num_fetched == num_allowed or scores_F[-1] < scores_F[k - 1]:
+                return positions_1F[0], scores_F
             num_fetched *= 2

@@ -145,9 +145,27 @@ def test_show_more_goes_on_where_the_results_ended(server: Server, open_page: Ne
     page = open_page(server, "/?gallery=street&text=a+red+coat&limit=5")
     before = names(page)
     page.get_by_role("link", name="Show more").click()
-    expect(page.locator(".tile")).to_have_count(12)
+    expect(page.locator(".tile")).to_have_count(10)
     assert names(page)[:5] == before
     expect(page.locator("#rank-6 a.shot")).to_be_focused()
+    expect(page.get_by_role("heading", name="10 pictures, best match first")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.get_by_role("link", name="Show more").press("Enter")
+    expect(page.locator(".tile")).to_have_count(12)
+    expect(page.get_by_role("link", name="Show more")).to_have_count(0)
+    assert len(set(names(page))) == 12
+
+
+def test_show_more_is_a_page_of_its_own_without_javascript(
+    server: Server, open_page: NewPage
+) -> None:
+    page = open_page(server, "/?gallery=street&text=a+red+coat&limit=5", java_script_enabled=False)
+    before = names(page)
+    page.get_by_role("link", name="Show more").click()
+    expect(page.get_by_role("heading", name="Pictures 6 to 10, best match first")).to_be_visible()
+    assert not set(names(page)) & set(before)
+    page.get_by_role("link", name="From the best match on").click()
+    assert names(page) == before
 
 
 def test_typing_during_a_search_is_not_lost(server: Server, open_page: NewPage) -> None:

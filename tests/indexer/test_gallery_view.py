@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
 from indexer.gallery_view import GalleryView
-from indexer.records import Filters
+from indexer.records import Filters, Generation, Place
 
 DIM = 4
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -24,6 +26,7 @@ rows = st.builds(
     IndexRow,
     image_id=st.integers(1, 30),
     gallery_id=st.just(1),
+    seq=st.just(1),
     camera=st.sampled_from([None, "a", "b"]),
     captured_at=moments,
     tags=st.sampled_from([(), ("x",), ("y", "x")]),
@@ -86,3 +89,91 @@ def test_gallery_view_equals_a_loop(
             assert found == best_of(held, query_D, limit, wanted)
         known, arrays = view.pack()
         view = GalleryView.unpack(DIM, known, arrays)
+
+
+changes = st.lists(
+    st.tuples(st.sampled_from(["add", "remove", "again", "anew"]), st.integers(1, 30), vectors),
+    max_size=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(rows, min_size=1, max_size=25, unique_by=lambda row: row.image_id),
+    searches,
+    st.sampled_from([-1.0, 0.0, 0.25]),
+    st.frozensets(st.integers(1, 30), max_size=2),
+    st.lists(st.tuples(st.integers(1, 5), changes), min_size=1, max_size=8),
+)
+def test_pages_are_one_ranking_whatever_happens_between_them(
+    first: list[IndexRow],
+    search: tuple[NDArray[np.float16], int, Filters],
+    least: float,
+    without: frozenset[int],
+    plan: list[tuple[int, list[tuple[str, int, NDArray[np.float16]]]]],
+) -> None:
+    query_D, _, filters = search
+    view, seq = GalleryView(DIM), 1
+    view.update((), first)
+    held = {row.image_id: row for row in first}
+    generation = Generation(seq, NOON)
+    ranking = [
+        found
+        for found in best_of(held, query_D, 99, filters)
+        if found[1] >= least and found[0] not in without
+    ]
+    same = {row.image_id for row in first}  # those that are there as they were
+    shown: list[tuple[int, float]] = []
+    place: Place | None = None
+    for limit, meanwhile in plan:
+        hits = view.search(
+            query_D.astype(np.float32), limit, filters, behind=place, least=least, without=without
+        )
+        rest = ranking if place is None else ranking[ranking.index(shown[-1]) + 1 :]
+        page = [(hit.image_id, hit.score) for hit in hits]
+        assert page == [found for found in rest if found[0] in same][:limit]
+        assert view.size_at(1) == len(same)
+        shown += page
+        if not page:
+            break
+        place = Place(generation, len(shown), hits[-1])
+        for op, image_id, vector_D in meanwhile:
+            seq += 1
+            known = held.get(image_id)
+            if op == "remove":
+                held.pop(image_id, None)
+                same.discard(image_id)
+                view.update([image_id], ())
+            elif op == "again" and known is not None:
+                view.update((), [replace(known, seq=seq)])
+            elif op in ("add", "anew") and (known is None) == (op == "add"):
+                if known is None or not np.array_equal(known.vector_D, vector_D):
+                    same.discard(image_id)
+                held[image_id] = IndexRow(image_id, 1, seq, None, None, (), vector_D)
+                view.update((), [held[image_id]])
+            elif op == "add" and known is not None:  # a stranger, so that rows move
+                view.update((), [IndexRow(100 + seq, 1, seq, None, None, (), vector_D)])
+        known_json, arrays = view.pack()
+        view = GalleryView.unpack(DIM, known_json, arrays)
+    assert len({image_id for image_id, _ in shown}) == len(shown)
+
+
+@pytest.mark.parametrize("dim", [5, 64, 200])
+def test_score_of_a_row_is_the_same_to_the_last_bit_wherever_it_is(dim: int) -> None:
+    rng = np.random.default_rng(dim)
+    vectors_ND = rng.normal(size=(700, dim)).astype(np.float32)
+    vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    added = [
+        IndexRow(number, 1, 1, "ab"[number % 2], None, (), vector_D.astype(np.float16))
+        for number, vector_D in enumerate(vectors_ND)
+    ]
+    view = GalleryView(dim)
+    view.update((), added)
+    query_D = vectors_ND[3]
+    scores = {hit.image_id: hit.score for hit in view.search(query_D, 700, Filters())}
+    view.update(range(0, 300, 7), ())
+    view.update((), [added[number] for number in rng.permutation(np.arange(400, 600)).tolist()])
+    for k in (1, 10, 333, 700):
+        for filters in (Filters(), Filters(cameras=frozenset("a"))):
+            for hit in view.search(query_D, k, filters):
+                assert hit.score == scores[hit.image_id]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from indexer import snapshot
 from indexer.catalogue import Catalogue
 from indexer.errors import SnapshotInvalid
+from indexer.gallery_view import GalleryView
 from indexer.live_index import LiveIndex
 from tests.indexer.steps import run_python, wait_until
 from tests.indexer.test_live_index import DIM, MODEL, embed, unit
@@ -178,3 +181,28 @@ def test_follower_writes_snapshots_by_itself(
     embed(catalogue, 7)
     wait_until(lambda: any(path.name.startswith(f"{6:020d}") for path in files_in(tmp_path / "i")))
     index.stop()
+
+
+def test_snapshot_of_an_older_format_is_built_anew(
+    catalogue: Catalogue,
+    ids: list[int],
+    tmp_path: Path,
+    rebuilds: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Format 1 did not hold when each row was added."""
+    pack = GalleryView.pack
+
+    def pack_old(view: GalleryView) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        known, arrays = pack(view)
+        return known, {name: array for name, array in arrays.items() if name != "added"}
+
+    with monkeypatch.context() as old:
+        old.setattr(snapshot, "_FORMAT", 1)
+        old.setattr(GalleryView, "pack", pack_old)
+        run_once(catalogue, tmp_path / "i")
+    (path,) = files_in(tmp_path / "i")
+    with pytest.raises(SnapshotInvalid, match=r"format, model and size are \(1, "):
+        snapshot.load(path, MODEL, DIM)
+    assert run_once(catalogue, tmp_path / "i") == set(ids)
+    assert len(rebuilds) == 2

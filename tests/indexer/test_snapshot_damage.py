@@ -64,7 +64,7 @@ def live(catalogue: Catalogue, tmp_path: Path) -> Iterator[Callable[..., LiveInd
 def make(seq: int, num_rows: int = 5) -> Snapshot:
     """Of one gallery with `num_rows` images, as of change `seq`."""
     view = GalleryView(DIM)
-    rows = [IndexRow(n, 1, "a", NOW, (), unit(n).astype("<f2")) for n in range(1, num_rows + 1)]
+    rows = [IndexRow(n, 1, n, "a", NOW, (), unit(n).astype("<f2")) for n in range(1, num_rows + 1)]
     view.update((), rows)
     return Snapshot(MODEL, DIM, Change(seq, 1, num_rows, "add", NOW), {1: view.pack()})
 
