@@ -1,6 +1,6 @@
 """One gallery of the live index: vectors, and the columns that filters look at.
 
-Shapes: N rows held, U rows of an update, F fetched, K hits, D embedding.
+Shapes: N rows held, U rows of an update, F fetched, K hits, S sampled, D embedding.
 """
 
 from __future__ import annotations
@@ -83,6 +83,13 @@ class GalleryView:
     def size_at(self, seq: int) -> int:
         """How many of its rows were there after change `seq`."""
         return int(np.count_nonzero(self._added.values <= seq))
+
+    def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
+        """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""
+        allowed_N = self._allowed(filters, None)
+        matches = np.arange(len(self)) if allowed_N is None else np.flatnonzero(allowed_N)
+        stride = max(1, -(-len(matches) // at_most))
+        return self._index.vectors()[matches[::stride]], len(matches)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Copies of all that it holds: what JSON can hold, and arrays; see `unpack`."""

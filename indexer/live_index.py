@@ -138,6 +138,20 @@ class LiveIndex:
             size = len(view) if behind is None else view.size_at(behind.generation.seq)
             return Ranking(hits, size, generation)
 
+    def sample(
+        self, gallery: str, at_most: int, filters: Filters = _ALL
+    ) -> tuple[NDArray[np.float16], int]:
+        """Vectors of at most so many pictures that match, and how many do; see GalleryView.sample.
+
+        Raises GalleryNotFound, DatabaseUnavailable.
+        """
+        gallery_id = self._catalogue.gallery_id(gallery)
+        with self._views_lock.reading():
+            view = self._views.get(gallery_id)
+            if view is None:
+                return np.empty((0, self._dim), np.float16), 0
+            return view.sample(at_most, filters)
+
     def _reach(self, generation: Generation) -> None:
         """Have everything applied that a generation holds; another process may have told of it.
 
