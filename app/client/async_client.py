@@ -174,14 +174,14 @@ class AsyncPasserby:
         """It opens nothing any more."""
         await self._run(calls.revoke_key(name))
 
-    async def audit(self) -> AsyncIterator[AuditEntry]:
-        """Who did what, from the first row on."""
-        after_seq: int | None = 0
-        while after_seq is not None:
-            page = await self._run(calls.audit(after_seq))
+    async def audit(self, after_seq: int = 0) -> AsyncIterator[AuditEntry]:
+        """Who did what, from the row behind this one on."""
+        next_after_seq: int | None = after_seq
+        while next_after_seq is not None:
+            page = await self._run(calls.audit(next_after_seq))
             for row in page.rows:
                 yield row
-            after_seq = page.next_after_seq
+            next_after_seq = page.next_after_seq
 
     async def readiness(self) -> Readiness:
         """Whether it is ready, and what is wrong where it is not."""

@@ -52,9 +52,10 @@ class SearchOptions(TypedDict, total=False):
 
     image_id: int
     limit: int
-    min_score: float
+    min_score: float | None
+    cursor: str | None
     filters: SearchFilters
-    reason: str
+    reason: str | None
 
 
 def search(

@@ -170,13 +170,13 @@ class Passerby:
         """It opens nothing any more."""
         self._run(calls.revoke_key(name))
 
-    def audit(self) -> Iterator[AuditEntry]:
-        """Who did what, from the first row on."""
-        after_seq: int | None = 0
-        while after_seq is not None:
-            page = self._run(calls.audit(after_seq))
+    def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]:
+        """Who did what, from the row behind this one on."""
+        next_after_seq: int | None = after_seq
+        while next_after_seq is not None:
+            page = self._run(calls.audit(next_after_seq))
             yield from page.rows
-            after_seq = page.next_after_seq
+            next_after_seq = page.next_after_seq
 
     def readiness(self) -> Readiness:
         """Whether it is ready, and what is wrong where it is not."""

@@ -1,4 +1,4 @@
-"""passerby audit: verify and export the record of who did what; no server needed."""
+"""passerby audit: verify the record of who did what here; export it, a server's too."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from app.commands.options import PANEL_TRUST, DataDir
-from app.commands.records import record_command
+from app.commands.desk import open_desk
+from app.commands.options import PANEL_TRUST, DataDir, Server
 from app.errors import CommandError
 from app.settings import load_settings
 
@@ -59,19 +59,17 @@ def export(
         Path | None, typer.Option("--out", "-o", help="A file. [default: standard output]")
     ] = None,
     after: Annotated[int, typer.Option("--after", min=0, help="Only later rows than this.")] = 0,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
-    """One JSON object a line, in order. That it was exported is its last row."""
-    from app.views import show_audit_row
-    from app.wiring import open_catalogue
-
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
-    record_command(catalogue, "export", what=f"audit after {after}")
-    rows = catalogue.audit.rows(after)
+    """One JSON object a line, in order. That it was exported is on record too."""
     try:
-        with out.open("x") if out else nullcontext(sys.stdout) as file:
-            for row in rows:
-                file.write(json.dumps(show_audit_row(row).model_dump(mode="json")) + "\n")
+        with (
+            open_desk(server, data_dir) as desk,
+            out.open("x") if out else nullcontext(sys.stdout) as file,
+        ):
+            for row in desk.audit(after):
+                file.write(json.dumps(row.model_dump(mode="json")) + "\n")
     except OSError as error:
         raise CommandError(f"{out}: can't be written: {error.strerror}") from error
 

@@ -1,4 +1,4 @@
-"""passerby galleries: list, create, set, delete; no server needed."""
+"""passerby galleries: list, create, set, delete; here, or on a server."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from app.commands.options import PANEL_DATA, DataDir
-from app.commands.records import command_caller, record_command
+from app.commands.desk import open_desk
+from app.commands.options import PANEL_DATA, DataDir, Server
 from app.errors import CommandError
-from app.settings import load_settings
-from indexer.records import MAX_RETENTION_DAYS, GalleryChanges
+from indexer.records import MAX_RETENTION_DAYS
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -26,16 +25,16 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command("list")
-def list_all(data_dir: DataDir = None) -> None:
+def list_all(server: Server = None, data_dir: DataDir = None) -> None:
     """Names and counts."""
     from rich.table import Table
 
     from app.commands.progress import console
-    from app.wiring import open_catalogue
 
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
+    with open_desk(server, data_dir) as desk:
+        found = desk.galleries()
     table = Table("gallery", "searchable", "pending", "failed", "created", box=None)
-    for gallery in catalogue.galleries():
+    for gallery in found:
         counts = gallery.counts
         numbers = (f"{n:,}" for n in (counts.searchable, counts.pending, counts.failed))
         table.add_row(gallery.name, *numbers, f"{gallery.created_at:%Y-%m-%d %H:%M}")
@@ -44,13 +43,13 @@ def list_all(data_dir: DataDir = None) -> None:
 
 @group.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="a-z, 0-9, '-' and '_'.")], data_dir: DataDir = None
+    name: Annotated[str, typer.Argument(help="a-z, 0-9, '-' and '_'.")],
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Make an empty gallery."""
-    from app.wiring import open_catalogue
-
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
-    typer.echo(f"Made gallery {catalogue.create_gallery(name).name}.")
+    with open_desk(server, data_dir) as desk:
+        typer.echo(f"Made gallery {desk.create_gallery(name).name}.")
 
 
 @group.command("set")
@@ -72,28 +71,24 @@ def change(
     reason_required: Annotated[
         bool | None, typer.Option(help="Whether who looks must say why.", show_default=False)
     ] = None,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Set how long pictures are kept, a legal hold, and whether a reason is required.
 
     What is left out stays as it is.
     """
-    from app.audit import say_changes
-    from app.wiring import open_catalogue
-
     if (retention_days and keep_forever) or (hold is not None and release):
         raise CommandError("these options contradict each other: give one of them")
-    changes: GalleryChanges = {}
+    changes: dict[str, object] = {}
     if retention_days or keep_forever:
         changes["retention_days"] = retention_days
     if hold is not None or release:
         changes["legal_hold"] = hold
     if reason_required is not None:
         changes["reason_required"] = reason_required
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
-    catalogue.gallery_id(name)
-    record_command(catalogue, "settings", name, what=say_changes(changes))
-    gallery = catalogue.change_gallery(name, changes)
+    with open_desk(server, data_dir) as desk:
+        gallery = desk.change_gallery(name, changes)
     days = "for ever" if gallery.retention_days is None else f"{gallery.retention_days} days"
     typer.echo(f"Gallery {name}: pictures are kept {days}.")
     if gallery.legal_hold is not None:
@@ -106,18 +101,14 @@ def change(
 def delete(
     name: Annotated[str, typer.Argument(help="Name of the gallery.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Delete a gallery with all its pictures, for good."""
-    from app.audit import deletion_on_record
-    from app.wiring import open_data
-    from indexer import deletion
-
-    catalogue, store = open_data(load_settings(data_dir=data_dir))
-    counts = catalogue.gallery(name).counts
-    total = counts.pending + counts.searchable + counts.failed
-    if not yes:
-        typer.confirm(f"Delete gallery {name} with {total:,} pictures?", abort=True)
-    with deletion_on_record(catalogue, command_caller(), name, what="the whole gallery"):
-        deletion.delete_gallery(catalogue, store, name)
+    with open_desk(server, data_dir) as desk:
+        counts = desk.gallery(name).counts
+        total = counts.pending + counts.searchable + counts.failed
+        if not yes:
+            typer.confirm(f"Delete gallery {name} with {total:,} pictures?", abort=True)
+        desk.delete_gallery(name)
     typer.echo(f"Deleted gallery {name}.")

@@ -1,4 +1,4 @@
-"""passerby keys: create, list, revoke; no server needed."""
+"""passerby keys: create, list, revoke; here, or on a server."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.options import PANEL_TRUST, DataDir
-from app.commands.records import command_caller
-from app.settings import load_settings
+from app.commands.desk import checked, open_desk
+from app.commands.options import PANEL_TRUST, DataDir, Server
 
 if TYPE_CHECKING:
-    from indexer.key_ring import AccessKey, Scope
+    from app.access_schemas import KeySummary
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -41,38 +40,38 @@ def create(
     requests_per_minute: Annotated[
         int | None, typer.Option("--requests-per-minute", help="Its limit.", show_default=False)
     ] = None,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make a key. Its secret is printed this once, alone on standard output."""
-    from app.audit import deed_of
-    from app.wiring import open_catalogue
+    from app.access_schemas import KeyCreate
 
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
-    scopes: list[Scope] = scope  # type: ignore[assignment]  # create checks them
-    secret, key = catalogue.keys.create(
-        name,
-        scopes,
+    key = checked(
+        KeyCreate,
+        name=name,
+        scopes=scope,
         galleries=gallery or None,
         expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
         requests_per_minute=requests_per_minute,
-        deed=lambda key: deed_of(command_caller(), "keys", what=f"create {key.told()}"),
     )
-    typer.echo(f"Key {key.told()}:", err=True)
-    typer.echo(secret)
+    with open_desk(server, data_dir) as desk:
+        made = desk.create_key(key)
+    typer.echo(f"Key {made.name} for {', '.join(made.scopes)}, ends: {_end(made)}.", err=True)
+    typer.echo(made.secret)
     typer.echo("It is not shown again. Send it as `Authorization: Bearer KEY`.", err=True)
 
 
 @group.command("list")
-def list_all(data_dir: DataDir = None) -> None:
+def list_all(server: Server = None, data_dir: DataDir = None) -> None:
     """Names, scopes, galleries and ends; those that ended too."""
     from rich.table import Table
 
     from app.commands.progress import console
-    from app.wiring import open_catalogue
 
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
+    with open_desk(server, data_dir) as desk:
+        found = desk.keys()
     table = Table("key", "scopes", "galleries", "a minute", "created", "ends", box=None)
-    for key in catalogue.keys.all():
+    for key in found:
         where = "all" if key.galleries is None else ", ".join(sorted(key.galleries))
         rate = "" if key.requests_per_minute is None else f"{key.requests_per_minute:,}"
         made = f"{key.created_at:%Y-%m-%d %H:%M}"
@@ -82,20 +81,17 @@ def list_all(data_dir: DataDir = None) -> None:
 
 @group.command("revoke")
 def revoke(
-    name: Annotated[str, typer.Argument(help="Name of the key.")], data_dir: DataDir = None
+    name: Annotated[str, typer.Argument(help="Name of the key.")],
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """End a key, and what was logged in with it, now."""
-    from app.audit import deed_of
-    from app.wiring import open_catalogue
-
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
-    key = catalogue.keys.revoke(
-        name, lambda key: deed_of(command_caller(), "keys", what=f"revoke {key.name}")
-    )
-    typer.echo(f"Revoked key {key.name}.")
+    with open_desk(server, data_dir) as desk:
+        desk.revoke_key(name)
+    typer.echo(f"Revoked key {name}.")
 
 
-def _end(key: AccessKey) -> str:
+def _end(key: KeySummary) -> str:
     if key.revoked_at is not None:
         return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}"
     if key.expires_at is None:

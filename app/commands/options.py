@@ -18,6 +18,15 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="PASSERBY_SERVER",
+        help="URL of a service to work on, with the key in PASSERBY_KEY. [default: this machine]",
+        show_default=False,
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""passerby search: one search on the terminal, no server needed."""
+"""passerby search: one search on the terminal; here, or on a server."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.options import PANEL_DATA, DataDir, GalleryName, Model
+from app.commands.desk import checked, open_server
+from app.commands.options import PANEL_DATA, DataDir, GalleryName, Model, Server
 from app.commands.records import command_caller
 from app.errors import CommandError
 from app.settings import load_settings
 
 if TYPE_CHECKING:
-    from app.schemas import SearchResponse
+    from app.schemas import SearchRequest, SearchResponse
     from app.settings import Settings
 
 
@@ -28,31 +29,29 @@ def search(
     reason: Annotated[
         str | None, typer.Option("--reason", help="Why you look: it is put on record.")
     ] = None,
+    server: Server = None,
     data_dir: DataDir = None,
     model: Model = None,
 ) -> None:
     """Rank a gallery's pictures by a description."""
-    settings = load_settings(data_dir=data_dir, model=model)
-    show_hits(find_once(settings, gallery, text, limit, reason))
+    from app.schemas import SearchRequest
+
+    request = checked(SearchRequest, gallery=gallery, text=text, limit=limit, reason=reason)
+    if server is None:
+        found = find_once(load_settings(data_dir=data_dir, model=model), request)
+    else:
+        with open_server(server, data_dir=data_dir, model=model) as passerby:
+            found = passerby.search(gallery, text, limit=limit, reason=reason)
+    show_hits(found)
 
 
-def find_once(
-    settings: Settings, gallery: str, text: str, limit: int, reason: str | None = None
-) -> SearchResponse:
+def find_once(settings: Settings, request: SearchRequest) -> SearchResponse:
     """One search, without a server. Raises CommandError, IndexerError."""
-    from pydantic import ValidationError
-
     from app.audit import search_on_record
     from app.errors import ProblemError
-    from app.problems import message_of
-    from app.schemas import SearchRequest
     from app.wiring import build_services
 
-    try:
-        request = SearchRequest(gallery=gallery, text=text, limit=limit, reason=reason)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise CommandError(f"{first['loc'][0]}: {message_of(dict(first))}") from None
+    gallery = request.gallery
     services = build_services(settings, with_worker=False)
     services.catalogue.gallery_id(gallery)
     services.live_index.start()

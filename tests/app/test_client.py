@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app import cli
 from app.access_schemas import KeyCreate
 from app.client import Answered, AsyncPasserby, Passerby, Picture, Unreachable
 from app.client.pictures import batches
+from app.errors import CommandError
 from app.main import create_app
 from app.schemas import FileMetadata, SearchFilters
 from app.services import Services
@@ -204,3 +208,38 @@ def test_batches_keep_the_order_and_names_apart() -> None:
 def test_client_refuses_servers(url: str, key: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Passerby(url, key=key)
+
+
+def test_commands_work_on_a_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with Passerby(url) as local:
+        key = local.create_key(KeyCreate(name="ops", scopes=["admin", "ingest", "search"]))
+    monkeypatch.setenv("PASSERBY_SERVER", url)
+    monkeypatch.setenv("PASSERBY_KEY", key.secret)
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    assert "Made gallery street." in run("galleries", "create", "street")
+    assert "kept 30 days" in run("galleries", "set", "street", "--retention-days", "30")
+    with Passerby(url, key=key.secret) as passerby:
+        passerby.upload("street", [Picture(picture("red"), "red.jpg")])
+        passerby.wait_until_embedded("street")
+    assert "street" in run("galleries", "list")
+    assert "red.jpg" in run("search", "a red coat", "-g", "street", "--reason", "case 7")
+    desk = run("keys", "create", "desk", "--scope", "search").strip()
+    assert desk.startswith("passerby_")
+    assert "Revoked key desk." in run("keys", "revoke", "desk")
+    assert "revoked 20" in run("keys", "list")
+    rows = [json.loads(line) for line in run("audit", "export").splitlines()]
+    assert ("ops", "search", "case 7") in {
+        (row["who"], row["action"], row["reason"]) for row in rows
+    }
+    assert "Deleted gallery street." in run("galleries", "delete", "street", "--yes")
+    monkeypatch.setenv("PASSERBY_KEY", desk)
+    with pytest.raises(CommandError, match="key"):
+        run("galleries", "list")
+    with pytest.raises(CommandError, match="--data-dir is of this machine"):
+        run("galleries", "list", "--data-dir", "data")

@@ -89,8 +89,8 @@ def test_folder_that_cannot_be_read_is_not_left_out_in_silence(
 ) -> None:
     real = os.scandir
 
-    def refuse(place: str) -> object:
-        if place.endswith("deep"):
+    def refuse(place: str | os.PathLike[str]) -> object:
+        if os.fspath(place).endswith("deep"):
             raise PermissionError(errno.EACCES, "Permission denied", place)
         return real(place)
 
@@ -232,7 +232,7 @@ def test_wrong_setting_is_named(
     said: str,
 ) -> None:
     monkeypatch.setenv(f"PASSERBY_{name}", value)
-    assert passerby("galleries", "list") == 1
+    assert passerby("sweep", "--check") == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert said in line
 

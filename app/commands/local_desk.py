@@ -1,0 +1,70 @@
+"""Commands on the data of this machine: no server, no key, on record under the user's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
+from app.audit import deed_of, deletion_on_record, say_changes
+from app.commands.records import command_caller, record_command
+from app.schemas import GallerySummary
+from app.settings import load_settings
+from app.views import show_audit_row, show_gallery, show_key
+from app.wiring import open_catalogue, open_data
+from indexer.deletion import delete_gallery
+from indexer.records import GalleryChanges
+
+
+class LocalDesk:
+    """The database and storage that this machine's settings name."""
+
+    def __init__(self, data_dir: Path | None) -> None:
+        """Raises CommandError for settings and a database that can't be used."""
+
+        self._settings = load_settings(data_dir=data_dir)
+        self._catalogue = open_catalogue(self._settings)
+
+    def galleries(self) -> list[GallerySummary]:
+        return [show_gallery(gallery) for gallery in self._catalogue.galleries()]
+
+    def gallery(self, name: str) -> GallerySummary:
+        return show_gallery(self._catalogue.gallery(name))
+
+    def create_gallery(self, name: str) -> GallerySummary:
+        return show_gallery(self._catalogue.create_gallery(name))
+
+    def change_gallery(self, name: str, changes: Mapping[str, object]) -> GallerySummary:
+        self._catalogue.gallery_id(name)
+        record_command(self._catalogue, "settings", name, what=say_changes(changes))
+        return show_gallery(self._catalogue.change_gallery(name, cast("GalleryChanges", changes)))
+
+    def delete_gallery(self, name: str) -> None:
+        catalogue, store = open_data(self._settings)
+        caller = command_caller()
+        with deletion_on_record(catalogue, caller, name, what="the whole gallery"):
+            delete_gallery(catalogue, store, name)
+
+    def keys(self) -> list[KeySummary]:
+        return [show_key(key) for key in self._catalogue.keys.all()]
+
+    def create_key(self, key: KeyCreate) -> KeyCreated:
+        secret, made = self._catalogue.keys.create(
+            key.name,
+            key.scopes,
+            galleries=key.galleries,
+            expires_at=key.expires_at,
+            requests_per_minute=key.requests_per_minute,
+            deed=lambda made: deed_of(command_caller(), "keys", what=f"create {made.told()}"),
+        )
+        return KeyCreated(**show_key(made).model_dump(), secret=secret)
+
+    def revoke_key(self, name: str) -> None:
+        self._catalogue.keys.revoke(
+            name, lambda key: deed_of(command_caller(), "keys", what=f"revoke {key.name}")
+        )
+
+    def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]:
+        record_command(self._catalogue, "export", what=f"audit after {after_seq}")
+        return map(show_audit_row, self._catalogue.audit.rows(after_seq))
