@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from model.attention import Attention, can_explain, explain
+from model.calibration import Calibration, read_calibration
 from model.encoder import DualEncoder
 from model.tokens import count_tokens
-from model.zoo import load_encoder
+from model.zoo import find_checkpoint, load_encoder
 
 BATCH = 64
 
@@ -20,8 +21,10 @@ BATCH = 64
 class Runtime:
     """A DualEncoder behind plain arrays, in batches of bounded memory."""
 
-    def __init__(self, encoder: DualEncoder) -> None:
+    def __init__(self, encoder: DualEncoder, calibration: Calibration | None = None) -> None:
         self._encoder = encoder
+        self.calibration = calibration
+        """What its scores are worth; None where nobody measured it."""
 
     @property
     def fingerprint(self) -> str:
@@ -74,4 +77,7 @@ def load_runtime(path_or_name: str, device: str = "auto", num_threads: int = 1) 
     uses the cores. Raises CheckpointError with one line that says what to do.
     """
     torch.set_num_threads(num_threads)
-    return Runtime(load_encoder(path_or_name, device))
+    encoder = load_encoder(path_or_name, device)
+    folder = find_checkpoint(path_or_name)
+    calibration = None if folder is None else read_calibration(folder, encoder.fingerprint)
+    return Runtime(encoder, calibration)
