@@ -188,10 +188,28 @@ class Timing(BaseModel):
     rows: float = Field(description="Reading their rows.")
 
 
+class Verdict(BaseModel):
+    """Whether the described person is likely to be among the pictures searched: a lead, never
+    evidence. Measured on drawn people: docs/verdict.md."""
+
+    match: Literal["likely", "unclear", "unlikely"]
+    false_alarm_rate: float = Field(
+        description="Of descriptions of people who are not here, the share that scores as high."
+    )
+    miss_rate: float = Field(
+        description="Of descriptions of people who are here, the share that scores as low."
+    )
+    explained: str = Field(description="What the match means, in a sentence.")
+
+
 class SearchResponse(BaseModel):
     results: list[SearchResult] = Field(description="Best first.")
     next_cursor: str | None = Field(
         description="`cursor` of the search for the next page; null on the last one."
+    )
+    verdict: Verdict | None = Field(
+        description="Of a description, on its first page. Null where it can't be told: fewer than "
+        "100 pictures pass the filters, or nobody measured what the model's scores are worth."
     )
     model: str = Field(description="Fingerprint of the model that ranked.")
     generation: int = Field(

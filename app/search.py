@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from app.cursor import make_cursor, read_cursor
 from app.errors import ProblemError
-from app.schemas import SearchFilters, SearchRequest, SearchResponse, SearchResult, Timing
+from app.schemas import (
+    SearchFilters,
+    SearchRequest,
+    SearchResponse,
+    SearchResult,
+    Timing,
+    Verdict,
+)
 from app.services import Services
 from app.tracing import note_laps
 from app.views import box_list, image_url, thumbnail_url
@@ -81,6 +88,7 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
     return SearchResponse(
         results=[_result(rank, hit, row) for rank, (hit, row) in ranked],
         next_cursor=_next_cursor(found, request, model, num_ahead),
+        verdict=_verdict(services, request, found),
         model=model,
         generation=0 if found.generation is None else found.generation.seq,
         indexed=found.indexed,
@@ -150,6 +158,19 @@ def _next_cursor(found: Found, request: SearchRequest, model: str, num_ahead: in
     last, _ = found.rows[-1]
     place = Place(found.generation, num_ahead + len(found.rows), last)
     return make_cursor(place, request, model)
+
+
+def _verdict(services: Services, request: SearchRequest, found: Found) -> Verdict | None:
+    """Whether a description's person is likely to be there; None where that can't be told."""
+    if not isinstance(request, SearchRequest) or request.text is None or services.judge is None:
+        return None
+    if request.cursor is not None or not found.rows or found.generation is None:
+        return None
+    best, _ = found.rows[0]
+    filters = to_filters(request.filters)
+    return services.judge.judge(
+        request.gallery, filters, request.text, best.score, found.generation
+    )
 
 
 def to_filters(filters: SearchFilters) -> Filters:

@@ -15,6 +15,7 @@ from app.readiness import Watches
 from app.settings import Settings
 from app.shown import Shown
 from app.tracing import Tracing
+from app.verdict import Judge
 from indexer import notices
 from indexer.catalogue import Catalogue
 from indexer.live_index import LiveIndex
@@ -41,6 +42,7 @@ class Services:
     watches: Watches
     metrics: Metrics
     tracing: Tracing
+    judge: Judge | None = None  # None where nobody measured what the model's scores are worth
     shown: Shown = field(default_factory=Shown)
 
 

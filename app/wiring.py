@@ -17,6 +17,7 @@ from app.readiness import watch_parts
 from app.services import Services
 from app.settings import Settings
 from app.tracing import start_tracing
+from app.verdict import make_judge
 from indexer import migrate
 from indexer.catalogue import Catalogue
 from indexer.erasure import obey_ledger
@@ -77,6 +78,7 @@ def build_services(
         watches,
         metrics,
         tracing,
+        judge=make_judge(encoder, live_index),
     )
 
 
