@@ -38,6 +38,7 @@ ANY_KEY = needs(*SCOPES)
 
 ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/search"): needs("search"),
+    ("POST", "/search/image"): needs("search"),
     ("GET", "/galleries"): ANY_KEY,
     ("POST", "/galleries"): needs("admin"),
     ("GET", "/galleries/{gallery}"): ANY_KEY,
@@ -60,6 +61,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/audit"): needs("admin", is_whole=True),
     ("GET", "/metrics"): needs(*SCOPES, is_whole=True),
     ("GET", "/"): needs("search", is_page=True),
+    ("POST", "/"): needs("search", is_page=True),
     ("GET", "/pictures/{image_id}"): needs("search", is_page=True),
     ("GET", "/upload"): needs("ingest", is_page=True),
     # What an outsider may see: that it is there, how it is used, and where to log in.

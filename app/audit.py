@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TypedDict, Unpack
+from typing import BinaryIO, TypedDict, Unpack
 
 from app.caller import Caller
 from app.errors import FieldError, ProblemError
-from app.schemas import SearchRequest, SearchResponse
+from app.schemas import SearchOptions, SearchRequest, SearchResponse
 from app.search import find_people
 from app.services import Services
 from indexer.audit_log import Action, Deed
@@ -28,20 +28,25 @@ REASON_HOLDS = timedelta(hours=1)
 
 
 def search_on_record(
-    services: Services, caller: Caller, request: SearchRequest, *, may_repeat: bool = False
+    services: Services,
+    caller: Caller,
+    request: SearchOptions,
+    picture: BinaryIO | None = None,
+    *,
+    may_repeat: bool = False,
 ) -> SearchResponse:
-    """find_people, its question and answer on record.
+    """find_people, its question and answer on record; of a picture that was sent, its hash is.
 
     may_repeat: the page asks this again by itself; within a minute of its row no other is written
     unless it shows a picture more. Raises as find_people does, and GalleryNotFound or
     ImageNotFound for what the caller may not see, ProblemError where a reason is missing.
     """
     caller.require_sight(request.gallery)
-    if request.image_id is not None:
+    if isinstance(request, SearchRequest) and request.image_id is not None:
         caller.require_sight_of(request.image_id, services.catalogue)
     require_reason(services, request.gallery, request.reason)
-    found = find_people(services, request)
-    image_ids = [result.image_id for result in found.results]
+    found = find_people(services, request, picture)
+    image_ids = [image_id for result in found.results for image_id in result.image_ids]
     question = request.model_dump_json()
     if may_repeat and services.shown.has_answer(caller, question, image_ids):
         return found
@@ -49,7 +54,7 @@ def search_on_record(
         what=request.told(),
         image_ids=image_ids,
         reason=request.reason,
-        result_count=len(image_ids),
+        result_count=len(found.results),
     )
     record(services, caller, "search", request.gallery, **about)
     if may_repeat:

@@ -13,7 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 
 from app.errors import FieldError, ProblemError, invalid
-from app.schemas import SearchRequest
+from app.schemas import SearchOptions
 from indexer.columns import to_microseconds
 from indexer.records import Generation, Hit, Place
 
@@ -25,7 +25,7 @@ _CHECK_BYTES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def make_cursor(place: Place, request: SearchRequest, model: str) -> str:
+def make_cursor(place: Place, request: SearchOptions, model: str) -> str:
     """The token of a place in what `request` asks for."""
     body = _LAYOUT.pack(
         _VERSION,
@@ -40,7 +40,7 @@ def make_cursor(place: Place, request: SearchRequest, model: str) -> str:
     return urlsafe_b64encode(body + _check(body)).rstrip(b"=").decode()
 
 
-def read_cursor(token: str, request: SearchRequest, model: str) -> Place:
+def read_cursor(token: str, request: SearchOptions, model: str) -> Place:
     """The place that `request` goes on from.
 
     Raises ProblemError: validation_failed for a token that is damaged or of another question,
@@ -71,7 +71,7 @@ def read_cursor(token: str, request: SearchRequest, model: str) -> Place:
     return Place(Generation(seq, committed_at), num_ahead, Hit(image_id, score))
 
 
-def _question(request: SearchRequest) -> str:
+def _question(request: SearchOptions) -> str:
     """What must stay the same from page to page."""
     return request.model_dump_json(exclude={"cursor", "limit", "reason"})
 

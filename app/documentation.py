@@ -12,7 +12,8 @@ Describe a person in words; get the pictures that show them, ranked.
 1. `POST /galleries` makes a gallery, `POST /galleries/{gallery}/images` puts pictures in.
 2. They are embedded in the background: `GET /galleries/{gallery}` counts those that are `pending`,
    `searchable` and `failed`.
-3. `POST /search` ranks them by a description, or by another picture.
+3. `POST /search` ranks them by a description or by a picture that is there, `POST /search/image`
+   by one that you send.
 
 Every error is a problem document (RFC 9457, `application/problem+json`): `code` is stable, `detail`
 is for people, `errors` names each wrong field. `GET /problems/{code}` explains a kind of problem.
@@ -66,6 +67,32 @@ def _response(codes: list[str]) -> dict[str, Any]:
         "content": {"application/problem+json": {"schema": PROBLEM, "examples": examples}},
     }
 
+
+PICTURE_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["picture", "options"],
+                "properties": {
+                    "picture": {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "JPEG, PNG or WebP; the same limits as for uploads.",
+                    },
+                    "options": {
+                        "type": "string",
+                        "description": "A JSON object with `gallery` and, as in POST /search, "
+                        "`limit`, `min_score`, `filters`, `cursor` and `reason`; `box` [x, y, "
+                        "width, height] where only a part of the picture is asked with.",
+                        "examples": ['{"gallery": "demo", "limit": 5}'],
+                    },
+                },
+            }
+        }
+    },
+}
 
 UPLOAD_BODY: dict[str, Any] = {
     "required": True,

@@ -154,6 +154,9 @@ def host_name(host: str) -> str:
     return (name if colon and port.isdigit() else host).lower()
 
 
+ONE_PICTURE = ("/", "/search/image")  # where a picture to search by is sent
+
+
 class BodyLimit:
     """Cuts a body off at `max_upload_bytes` where files go, at 1 MB elsewhere (413)."""
 
@@ -165,6 +168,8 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         is_upload = scope["path"].startswith("/galleries/") and scope["path"].endswith("/images")
+        if scope["path"] in ONE_PICTURE:
+            is_upload = True
         limit = self.max_upload_bytes if is_upload else MB
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:

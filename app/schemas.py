@@ -14,6 +14,7 @@ from indexer.records import MAX_RETENTION_DAYS
 
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 1000
+MAX_PEOPLE = 100
 MAX_NAME_CHARS = 200
 MAX_REASON_CHARS = 500
 MAX_TAGS = 32
@@ -114,7 +115,47 @@ class SearchFilters(Request):
         return self
 
 
-class SearchRequest(Request):
+class SearchOptions(Request):
+    """What every search takes."""
+
+    gallery: str = Field(min_length=1, max_length=100, description="Name of the gallery.")
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many pictures at most.")
+    min_score: float | None = Field(
+        None, ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less."
+    )
+    filters: SearchFilters = Field(default_factory=SearchFilters)
+    group_by: Literal["none", "person"] = Field(
+        "none",
+        description="`person`: pictures that the model takes for one person come as one result, "
+        "the best of them, with the others under `person`. `limit` counts people then, at most "
+        f"{MAX_PEOPLE}, and there are no further pages.",
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=MAX_CURSOR_CHARS,
+        description="`next_cursor` of the page before. All else but `limit` and `reason` stays as "
+        "it was. Pages go on with the pictures that the first one ranked: none comes twice, none "
+        "is left out, whatever arrives meanwhile; deleted ones are gone.",
+    )
+    reason: Reason | None = Field(None, description=REASON)
+
+    @property
+    def asked(self) -> str:
+        """What is looked for, in words."""
+        raise NotImplementedError
+
+    def told(self) -> str:
+        """What is asked, in one line, as it goes on record."""
+        asked = self.asked
+        filters = self.filters.model_dump(mode="json", exclude_defaults=True)
+        if self.group_by != "none":
+            filters["group_by"] = self.group_by
+        if self.cursor is not None:
+            filters["continued"] = True
+        return f"{asked} {json.dumps(filters, ensure_ascii=False)}" if filters else asked
+
+
+class SearchRequest(SearchOptions):
     """Exactly one of `text` and `image_id`."""
 
     model_config = ConfigDict(
@@ -130,24 +171,10 @@ class SearchRequest(Request):
         },
     )
 
-    gallery: str = Field(min_length=1, max_length=100, description="Name of the gallery.")
     text: Text | None = Field(None, description=f"Up to {MAX_TEXT_CHARS} characters.")
     image_id: int | None = Field(
         None, ge=1, le=MAX_ID, description="More like this picture; the picture itself is left out."
     )
-    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many pictures at most.")
-    min_score: float | None = Field(
-        None, ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less."
-    )
-    filters: SearchFilters = Field(default_factory=SearchFilters)
-    cursor: str | None = Field(
-        None,
-        max_length=MAX_CURSOR_CHARS,
-        description="`next_cursor` of the page before. All else but `limit` and `reason` stays as "
-        "it was. Pages go on with the pictures that the first one ranked: none comes twice, none "
-        "is left out, whatever arrives meanwhile; deleted ones are gone.",
-    )
-    reason: Reason | None = Field(None, description=REASON)
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
@@ -155,19 +182,33 @@ class SearchRequest(Request):
             raise ValueError("give exactly one of `text` and `image_id`")
         return self
 
-    def told(self) -> str:
-        """What is asked, in one line, as it goes on record."""
-        asked = self.text or f"like image {self.image_id}"
-        filters = self.filters.model_dump(mode="json", exclude_defaults=True)
-        if self.cursor is not None:
-            filters["continued"] = True
-        return f"{asked} {json.dumps(filters, ensure_ascii=False)}" if filters else asked
+    @property
+    def asked(self) -> str:
+        return self.text or f"like image {self.image_id}"
 
 
-class SearchResult(BaseModel):
+class PictureOptions(SearchOptions):
+    """What goes with a picture of one's own."""
+
+    box: BoxList | None = Field(
+        None, description="The person in it: x, y, width, height in upright pixels."
+    )
+
+
+class PictureSearch(PictureOptions):
+    """A search by a picture that was sent. sha256: of its bytes, all that is kept of it."""
+
+    sha256: str
+
+    @property
+    def asked(self) -> str:
+        box = "" if self.box is None else f", box {self.box}"
+        return f"like a picture sent, SHA-256 {self.sha256}{box}"
+
+
+class Sighting(BaseModel):
     """A picture and how well it fits."""
 
-    rank: int = Field(description="1 is best; later pages count on.")
     image_id: int
     score: float = Field(description="Cosine similarity, -1 to 1. Higher is better.")
     image_url: str
@@ -178,6 +219,31 @@ class SearchResult(BaseModel):
     box: BoxList | None
     tags: list[str]
     external_id: str | None
+
+
+class Person(BaseModel):
+    """Pictures that the model takes for one person: a lead, no more. See docs/people.md."""
+
+    first_seen: datetime | None = Field(description="Of the pictures whose time is known.")
+    last_seen: datetime | None
+    cameras: list[str] = Field(description="In the order in which the person came to them.")
+    sightings: list[Sighting] = Field(
+        description="All pictures that meet the filters, also those that fit the description "
+        "badly, in the order of time; those without a time are last."
+    )
+
+
+class SearchResult(Sighting):
+    """A picture that was found; with `group_by: person` the best one of a person."""
+
+    rank: int = Field(description="1 is best; later pages count on.")
+    person: Person | None = Field(None, description="With `group_by: person` only.")
+
+    @property
+    def image_ids(self) -> list[int]:
+        """Of all pictures that it shows, its own first."""
+        others = [] if self.person is None else self.person.sightings
+        return list(dict.fromkeys([self.image_id, *(each.image_id for each in others)]))
 
 
 class Timing(BaseModel):

@@ -7,14 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.cursor import make_cursor, read_cursor
 from app.errors import ProblemError
+from app.people import join_people, show_person
 from app.schemas import (
+    PictureSearch,
     SearchFilters,
+    SearchOptions,
     SearchRequest,
     SearchResponse,
     SearchResult,
@@ -23,12 +27,14 @@ from app.schemas import (
 )
 from app.services import Services
 from app.tracing import note_laps
-from app.views import box_list, image_url, thumbnail_url
+from app.views import show_sighting
 from indexer.errors import GalleryNotFound
 from indexer.pulse import Lap
-from indexer.records import SLUG, Filters, Generation, Hit, Image, Place
+from indexer.records import SLUG, Box, Filters, Generation, Hit, Image, Place
 
 MAX_TRIES = 5
+
+Sightings = dict[int, list[tuple[Hit, Image]]]  # all pictures of a person, by its best one's id
 
 log = logging.getLogger("passerby.search")
 
@@ -62,31 +68,37 @@ class Stopwatch:
         return sum(lap.seconds for lap in self.laps if lap.step == step)
 
 
-def find_people(services: Services, request: SearchRequest) -> SearchResponse:
+def find_people(
+    services: Services, request: SearchOptions, picture: BinaryIO | None = None
+) -> SearchResponse:
     """The pictures of a gallery that fit best, best first; with a cursor, those that come next.
 
-    Raises GalleryNotFound, ImageNotFound, DatabaseUnavailable, PlaceLost, and ProblemError when
-    `image_id` has no vector or the cursor can't be used.
+    picture: what a PictureSearch asks with. Raises BadPicture, GalleryNotFound, ImageNotFound,
+    DatabaseUnavailable, PlaceLost, and ProblemError when `image_id` has no vector or the cursor
+    can't be used.
     """
     if not SLUG.fullmatch(request.gallery):
         raise GalleryNotFound(request.gallery[:80])
     if services.settings.log_queries:
-        asked = request.text if request.text is not None else request.image_id
-        log.info("search in %s for %r", request.gallery, asked)
+        log.info("search in %s for %r", request.gallery, request.asked)
     watch = Stopwatch()
     started = time.perf_counter()
     model = services.query_vectors.model
     behind = None if request.cursor is None else read_cursor(request.cursor, request, model)
     with watch.lap("encode"):
-        query_D, truncated = query_vector(services, request)
-    found = find_rows(services, request, query_D, watch, behind)
+        query_D, truncated = query_vector(services, request, picture)
+    sightings: Sightings = {}
+    if request.group_by == "person":
+        found, sightings = find_grouped(services, request, query_D, watch)
+    else:
+        found = find_rows(services, request, query_D, watch, behind)
     seconds = {step: watch.seconds(step) for step in ("encode", "index", "rows")}
     services.metrics.count_search({**seconds, "whole": time.perf_counter() - started})
     note_laps(watch.laps)
     num_ahead = 0 if behind is None else behind.num_ahead
     ranked = enumerate(found.rows, start=num_ahead + 1)
     return SearchResponse(
-        results=[_result(rank, hit, row) for rank, (hit, row) in ranked],
+        results=[_result(rank, hit, row, sightings) for rank, (hit, row) in ranked],
         next_cursor=_next_cursor(found, request, model, num_ahead),
         verdict=_verdict(services, request, found),
         model=model,
@@ -97,8 +109,15 @@ def find_people(services: Services, request: SearchRequest) -> SearchResponse:
     )
 
 
-def query_vector(services: Services, request: SearchRequest) -> tuple[NDArray[np.float32], bool]:
+def query_vector(
+    services: Services, request: SearchOptions, picture: BinaryIO | None
+) -> tuple[NDArray[np.float32], bool]:
     """The unit vector (D,) asked with, and whether the text was cut to make it."""
+    if isinstance(request, PictureSearch):
+        assert picture is not None
+        box = None if request.box is None else Box(*request.box)
+        return services.picture_vectors.get(picture, box), False
+    assert isinstance(request, SearchRequest)
     if request.text is not None:
         query = services.query_vectors.get(request.text)
         return query.vector_D, query.truncated
@@ -114,7 +133,7 @@ def query_vector(services: Services, request: SearchRequest) -> tuple[NDArray[np
 
 def find_rows(
     services: Services,
-    request: SearchRequest,
+    request: SearchOptions,
     query_D: NDArray[np.float32],
     watch: Stopwatch,
     behind: Place | None = None,
@@ -125,6 +144,8 @@ def find_rows(
     The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
     """
     filters = to_filters(request.filters)
+    # The picture that is asked with would be its own best match.
+    asked_with = request.image_id if isinstance(request, SearchRequest) else None
     for _ in range(MAX_TRIES):
         with watch.lap("index"):
             ranking = services.live_index.search(
@@ -134,8 +155,7 @@ def find_rows(
                 filters,
                 behind=behind,
                 least=-1.0 if request.min_score is None else request.min_score,
-                # The picture that is asked with would be its own best match.
-                without=() if request.image_id is None else (request.image_id,),
+                without=() if asked_with is None else (asked_with,),
             )
             hits = ranking.hits[: request.limit]
         with watch.lap("rows"):
@@ -151,7 +171,7 @@ def find_rows(
     )
 
 
-def _next_cursor(found: Found, request: SearchRequest, model: str, num_ahead: int) -> str | None:
+def _next_cursor(found: Found, request: SearchOptions, model: str, num_ahead: int) -> str | None:
     """What the next page is asked for with; None on the last one."""
     if not found.has_more or not found.rows or found.generation is None:
         return None
@@ -160,7 +180,7 @@ def _next_cursor(found: Found, request: SearchRequest, model: str, num_ahead: in
     return make_cursor(place, request, model)
 
 
-def _verdict(services: Services, request: SearchRequest, found: Found) -> Verdict | None:
+def _verdict(services: Services, request: SearchOptions, found: Found) -> Verdict | None:
     """Whether a description's person is likely to be there; None where that can't be told."""
     if not isinstance(request, SearchRequest) or request.text is None or services.judge is None:
         return None
@@ -173,6 +193,29 @@ def _verdict(services: Services, request: SearchRequest, found: Found) -> Verdic
     )
 
 
+def find_grouped(
+    services: Services, request: SearchOptions, query_D: NDArray[np.float32], watch: Stopwatch
+) -> tuple[Found, Sightings]:
+    """As find_rows: the best picture of each person; and all pictures of each, by its best one's
+    id."""
+    for _ in range(MAX_TRIES):
+        with watch.lap("index"):
+            people = join_people(services, request, query_D, to_filters(request.filters))
+        hits = [hit for pictures in people.pictures for hit in pictures]
+        with watch.lap("rows"):
+            rows = services.catalogue.images([hit.image_id for hit in hits])
+        if len(rows) == len(hits):
+            break
+        services.live_index.catch_up()
+    kept = [
+        [(hit, rows[hit.image_id]) for hit in pictures if hit.image_id in rows]
+        for pictures in people.pictures
+    ]
+    cards = [pictures for pictures in kept if pictures]
+    found = Found([pictures[0] for pictures in cards], people.generation, people.indexed, False)
+    return found, {pictures[0][0].image_id: pictures for pictures in cards}
+
+
 def to_filters(filters: SearchFilters) -> Filters:
     """The indexer's form of what a request filters by."""
     return Filters(
@@ -183,17 +226,6 @@ def to_filters(filters: SearchFilters) -> Filters:
     )
 
 
-def _result(rank: int, hit: Hit, row: Image) -> SearchResult:
-    return SearchResult(
-        rank=rank,
-        image_id=row.id,
-        score=round(hit.score, 6),
-        image_url=image_url(row.id),
-        thumbnail_url=thumbnail_url(row.id),
-        file_name=row.file_name,
-        camera=row.camera,
-        captured_at=row.captured_at,
-        box=box_list(row.box),
-        tags=list(row.tags),
-        external_id=row.external_id,
-    )
+def _result(rank: int, hit: Hit, row: Image, sightings: Sightings) -> SearchResult:
+    person = None if row.id not in sightings else show_person(sightings[row.id])
+    return SearchResult(rank=rank, person=person, **dict(show_sighting(hit.score, row)))

@@ -15,7 +15,9 @@ from app.schemas import (
     MAX_LIMIT,
     MAX_REASON_CHARS,
     MAX_TEXT_CHARS,
+    PictureSearch,
     SearchFilters,
+    SearchOptions,
     SearchRequest,
     to_line,
 )
@@ -125,9 +127,18 @@ class SearchForm:
     def request(self) -> SearchRequest:
         """What find_people takes. Only for a query without problems."""
         return SearchRequest(
-            gallery=self.gallery,
             text=self.text or None,
             image_id=None if self.text else self.like,
+            **dict(self._options()),
+        )
+
+    def picture_request(self, sha256: str) -> PictureSearch:
+        """What find_people takes with a picture that was sent. Only without problems."""
+        return PictureSearch(sha256=sha256, **dict(self._options()))
+
+    def _options(self) -> SearchOptions:
+        return SearchOptions(
+            gallery=self.gallery,
             limit=self.limit,
             cursor=self.cursor or None,
             reason=self.reason or None,

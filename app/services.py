@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.explanations import Explanations
 from app.metrics import Metrics
+from app.query_picture import PictureVectors
 from app.query_vectors import QueryVectors
 from app.readiness import Watches
 from app.settings import Settings
@@ -36,6 +37,7 @@ class Services:
     catalogue: Catalogue
     store: ObjectStore
     query_vectors: QueryVectors
+    picture_vectors: PictureVectors
     live_index: LiveIndex
     worker: Worker | None
     explanations: Explanations | None

@@ -12,11 +12,13 @@ import numpy as np
 from app.errors import CommandError
 from app.explanations import Explainer, Explanations
 from app.metrics import Metrics
+from app.query_picture import PictureVectors
 from app.query_vectors import QueryVectors
 from app.readiness import watch_parts
 from app.services import Services
 from app.settings import Settings
 from app.tracing import start_tracing
+from app.uploads import picture_limits
 from app.verdict import make_judge
 from indexer import migrate
 from indexer.catalogue import Catalogue
@@ -72,6 +74,7 @@ def build_services(
         catalogue,
         store,
         query_vectors,
+        PictureVectors(encoder, picture_limits(settings)),
         live_index,
         worker,
         explanations,

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, BinaryIO
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import FormData
 from starlette.responses import Response
 from starlette.types import Scope
 
 from app.audit import record_samples, search_on_record, view_on_record
 from app.caller import Caller
-from app.deps import AppCaller, AppServices, ImageId
+from app.deps import AppCaller, AppServices, ImageId, require_multipart
 from app.errors import ProblemError
 from app.problems import explain
+from app.query_picture import file_of, read_picture_form
 from app.routes import login
 from app.routes.page import PageRoute, render
-from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_TEXT_CHARS, SearchResponse
+from app.schemas import (
+    MAX_NAME_CHARS,
+    MAX_REASON_CHARS,
+    MAX_TEXT_CHARS,
+    SearchOptions,
+    SearchResponse,
+)
 from app.search_form import SearchForm
 from app.services import Services
 from app.views import attention_url
@@ -66,19 +76,7 @@ def show_search(request: Request, services: AppServices, caller: AppCaller) -> R
         return render(request, "search.html", {"nav": "search", "title": "Passerby"})
     given = {name: request.query_params.getlist(name) for name in request.query_params}
     form = SearchForm.read(given, gallery.name)
-    context: dict[str, Any] = {
-        "nav": "search",
-        "galleries": galleries,
-        "gallery": gallery,
-        "cameras": services.catalogue.cameras(gallery.name),
-        "form": form,
-        # What ranks further on is of one moment: it needs no renewal.
-        "pending": 0 if form.cursor else gallery.counts.pending,
-        "index_error": services.live_index.status().error,
-        "examples": EXAMPLES,
-        "max_text": MAX_TEXT_CHARS,
-        "max_reason": MAX_REASON_CHARS,
-    }
+    context = _context(services, galleries, gallery, form)
     status = 200
     if form.problems:
         status = 422
@@ -89,6 +87,41 @@ def show_search(request: Request, services: AppServices, caller: AppCaller) -> R
         # Neighbours tend to show the same person, so not simply the first ones.
         context["samples"] = first[:: max(1, len(first) // NUM_SAMPLES)][:NUM_SAMPLES]
         record_samples(services, caller, gallery.name, context["samples"])
+    context |= _titles(form, context.get("found"), gallery)
+    return render(request, "search.html", context, status)
+
+
+async def read_form(request: Request) -> AsyncIterator[FormData]:
+    """The form with a picture that a page sends, while the request lasts."""
+    require_multipart(request)
+    async with read_picture_form(request) as form:
+        yield form
+
+
+@router.post("/")
+def show_search_by_picture(
+    request: Request,
+    services: AppServices,
+    caller: AppCaller,
+    sent: Annotated[FormData, Depends(read_form)],
+) -> Response:
+    """The results of a search by a picture that the form carries; it is not stored."""
+    galleries = caller.visible(services.catalogue.galleries())
+    given = {
+        name: [value for value in sent.getlist(name) if isinstance(value, str)]
+        for name in sent
+        if name != "text"
+    }
+    gallery = _choose(galleries, (given.get("gallery") or [""])[-1])
+    if gallery is None:
+        return render(request, "search.html", {"nav": "search", "title": "Passerby"})
+    form = replace(SearchForm.read(given, gallery.name), like=None)
+    # A page that was sent can't renew itself.
+    context = _context(services, galleries, gallery, form) | {"pending": 0, "sent": True}
+    status = 422
+    if not form.problems:
+        picture = file_of(sent, "picture")
+        status = _add_found(request, services, caller, form, context, picture)
     context |= _titles(form, context.get("found"), gallery)
     return render(request, "search.html", context, status)
 
@@ -147,18 +180,44 @@ def _choose(galleries: list[Gallery], name: str | None) -> Gallery | None:
     return next(iter(filled or galleries), None)
 
 
+def _context(
+    services: Services, galleries: list[Gallery], gallery: Gallery, form: SearchForm
+) -> dict[str, Any]:
+    """What the search page shows whatever is asked."""
+    return {
+        "nav": "search",
+        "galleries": galleries,
+        "gallery": gallery,
+        "cameras": services.catalogue.cameras(gallery.name),
+        "form": form,
+        # What ranks further on is of one moment: it needs no renewal.
+        "pending": 0 if form.cursor else gallery.counts.pending,
+        "index_error": services.live_index.status().error,
+        "examples": EXAMPLES,
+        "max_text": MAX_TEXT_CHARS,
+        "max_reason": MAX_REASON_CHARS,
+        "max_bytes": services.settings.max_file_bytes,
+    }
+
+
 def _add_found(
     request: Request,
     services: Services,
     caller: Caller,
     form: SearchForm,
     context: dict[str, Any],
+    picture: BinaryIO | None = None,
 ) -> int:
     """Search, and put what was found, or what went wrong, into the context; the status."""
     try:
         # While pictures wait, the page renews itself every few seconds.
         may_repeat = context["pending"] > 0
-        found = search_on_record(services, caller, form.request(), may_repeat=may_repeat)
+        asked: SearchOptions = (
+            form.request()
+            if picture is None
+            else form.picture_request(services.picture_vectors.identify(picture))
+        )
+        found = search_on_record(services, caller, asked, picture, may_repeat=may_repeat)
         context["found"] = found
         context["more"] = form.page_at(found.next_cursor) if found.next_cursor else None
         if form.like is not None and not form.text:

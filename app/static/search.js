@@ -5,13 +5,16 @@ import { announce, ServerError, UNREACHABLE, wordsOf } from "./server.js";
 const main = document.getElementById("main");
 let current; // the request in flight; a newer one takes its place
 let shown = location.search; // the search on the screen
+let sent = null; // the picture that was searched by, for its next pages
 let timer; // of the next refresh while pictures are being indexed
 
-/** The page at `url`, also one that explains an error. Throws ServerError when there is none. */
-async function load(url, signal) {
+/** The page at `url`, also one that explains an error. form: what is sent there. Throws ServerError
+ * when there is none. */
+async function load(url, signal, form) {
   let response, body;
   try {
-    response = await fetch(url, { headers: { Accept: "text/html" }, signal });
+    const method = form ? "POST" : "GET";
+    response = await fetch(url, { method, body: form, headers: { Accept: "text/html" }, signal });
     body = await response.text();
   } catch (error) {
     throw error.name === "AbortError" ? error : new ServerError(UNREACHABLE, 0);
@@ -37,6 +40,7 @@ async function go(url, { push = true } = {}) {
     const page = await load(url, request.signal);
     if (push && url.href !== location.href) history.pushState(null, "", url);
     shown = url.search;
+    sent = null;
     show(page, asked);
     arrive(url);
   } catch (error) {
@@ -72,6 +76,49 @@ function arrive(url) {
   target.querySelector("a")?.focus({ preventScroll: true });
 }
 
+/** The filters on the screen, with a picture to search by. */
+function formWith(picture, cursor) {
+  const fields = new FormData(document.getElementById("search"));
+  for (const name of ["text", "like", "marks"]) fields.delete(name);
+  fields.set("picture", picture);
+  if (cursor) fields.set("cursor", cursor);
+  return fields;
+}
+
+/** Search by a picture of one's own. Its address can't be kept: it stays what it was. */
+async function goByPicture(picture) {
+  current?.abort();
+  clearTimeout(timer);
+  const most = Number(document.getElementById("by-picture").dataset.maxBytes);
+  const results = document.getElementById("results");
+  const retry = () => goByPicture(picture);
+  if (picture.size > most) {
+    const mb = (most / 2 ** 20).toLocaleString("en");
+    return showTrouble(new Error(`This file is too large: at most ${mb} MB can be searched by.`), null, retry);
+  }
+  const request = (current = new AbortController());
+  results.setAttribute("aria-busy", "true");
+  try {
+    const page = await load("/", request.signal, formWith(picture));
+    sent = picture;
+    show(page);
+    const more = document.querySelector(".more");
+    if (more) more.hidden = false;
+    const asked = document.getElementById("asked");
+    if (asked) {
+      const preview = document.createElement("img");
+      preview.src = URL.createObjectURL(picture);
+      preview.alt = `Picture ${picture.name}, the one compared with`;
+      preview.onload = () => URL.revokeObjectURL(preview.src);
+      asked.prepend(preview);
+    }
+    scrollTo({ top: 0 });
+  } catch (error) {
+    results.removeAttribute("aria-busy");
+    if (error.name !== "AbortError") showTrouble(error, null, retry);
+  }
+}
+
 /** Put the next page's pictures below those that are there. */
 async function append(url) {
   current?.abort();
@@ -81,13 +128,16 @@ async function append(url) {
   document.getElementById("trouble")?.remove();
   results.setAttribute("aria-busy", "true");
   try {
-    const page = await load(url, request.signal);
+    const page = sent
+      ? await load("/", request.signal, formWith(sent, url.searchParams.get("cursor")))
+      : await load(url, request.signal);
     const tiles = [...page.querySelectorAll("#results ol.grid > li")];
     if (!tiles.length) return show(page); // it says why
     const grid = results.querySelector("ol.grid");
     grid.append(...tiles);
     const more = page.querySelector(".more");
     const old = results.querySelector(".more");
+    if (more) more.hidden = false;
     if (more) old.replaceWith(more);
     else old.remove();
     // One moment's ranking is on the screen now: renewing its first page would cut it off.
@@ -172,6 +222,11 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("submit", (event) => {
+  if (event.target.id === "by-picture") {
+    event.preventDefault();
+    goByPicture(document.getElementById("picture").files[0]);
+    return;
+  }
   if (event.target.id !== "search") return;
   event.preventDefault();
   go(urlOf(event.target));
@@ -181,10 +236,12 @@ document.addEventListener("submit", (event) => {
 function apply(form) {
   const url = urlOf(form);
   const asks = url.searchParams.has("text") || url.searchParams.has("like");
-  if (asks && url.search !== shown) go(url);
+  if (sent) goByPicture(sent);
+  else if (asks && url.search !== shown) go(url);
 }
 
 document.addEventListener("change", (event) => {
+  if (event.target.id === "picture" && event.target.files.length) event.target.form.requestSubmit();
   if (event.target.name === "camera") apply(event.target.form);
   if (event.target.id !== "gallery") return;
   const url = new URL("/", location); // the other gallery has other cameras, times and pictures
@@ -221,8 +278,22 @@ document.addEventListener("click", (event) => {
   const url = new URL(link.href);
   if (!main.contains(link) || !isSearch(url)) return;
   event.preventDefault();
-  if (link.id === "more" && !new URLSearchParams(shown).has("cursor")) append(url);
+  if (link.id === "more" && (sent || !new URLSearchParams(shown).has("cursor"))) append(url);
   else go(url);
+});
+
+// A picture dropped anywhere on the page is searched by.
+document.addEventListener("dragover", (event) => {
+  if (document.getElementById("by-picture") && event.dataTransfer?.types.includes("Files")) {
+    event.preventDefault();
+    document.getElementById("own").open = true;
+  }
+});
+document.addEventListener("drop", (event) => {
+  const picture = [...(event.dataTransfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
+  if (!picture || !document.getElementById("by-picture")) return;
+  event.preventDefault();
+  goByPicture(picture);
 });
 
 document.addEventListener("focusin", closeMenu);
