@@ -155,25 +155,28 @@ def _require_scope(access: Access, key: AccessKey) -> None:
 
 
 def _require_sight(services: Services, caller: Caller, path_params: Mapping[str, Any]) -> None:
-    """Raises GalleryNotFound, ImageNotFound for what is not in the caller's galleries, and
-    ProblemError for an id that is none."""
+    """Raises GalleryNotFound, ImageNotFound, ImportNotFound for what is not in the caller's
+    galleries, and ProblemError for an id that is none."""
     if caller.galleries is None:
         return
     if "gallery" in path_params:
         caller.require_sight(str(path_params["gallery"]))
     if "image_id" in path_params:
-        caller.require_sight_of(_read_id(str(path_params["image_id"])), services.catalogue)
+        caller.require_sight_of(_read_id(path_params, "image_id"), services.catalogue)
+    if "import_id" in path_params:
+        caller.require_sight_of_import(_read_id(path_params, "import_id"), services.catalogue)
 
 
-def _read_id(given: str) -> int:
+def _read_id(path_params: Mapping[str, Any], name: str) -> int:
     """Raises ProblemError for what is not written as an id is.
 
     Routes read `+1` as 1 too: what is not understood here must not get past.
     """
-    image_id = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
-    if not 0 < image_id <= MAX_ID:
-        raise invalid([FieldError("image_id", f"expected 1 to {MAX_ID}")])
-    return image_id
+    given = str(path_params[name])
+    number = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else 0
+    if not 0 < number <= MAX_ID:
+        raise invalid([FieldError(name, f"expected 1 to {MAX_ID}")])
+    return number
 
 
 def _count(services: Services, key: AccessKey) -> None:

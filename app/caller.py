@@ -46,6 +46,14 @@ class Caller:
         if self.galleries is not None and not self.sees(catalogue.image(image_id).gallery):
             raise ImageNotFound(image_id)
 
+    def require_sight_of_import(self, import_id: int, catalogue: Catalogue) -> None:
+        """Raises ImportNotFound for one that is not into its galleries."""
+        if self.galleries is not None:
+            from indexer.import_jobs import ImportNotFound
+
+            if not self.sees(catalogue.imports.find(import_id).gallery):
+                raise ImportNotFound(import_id)
+
     def visible(self, galleries: Iterable[Gallery]) -> list[Gallery]:
         """Those of these that exist for it."""
         return [gallery for gallery in galleries if self.sees(gallery.name)]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from app import __version__
-from app.commands import audit, demo, erasure, galleries, ingest, keys, search, server
+from app.commands import audit, demo, erasure, galleries, imports, ingest, keys, search, server
 from app.commands.research import checkpoints, datasets, evaluate, plot, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
@@ -26,6 +26,7 @@ for command in (
     demo,
     server,
     ingest,
+    imports,
     search,
     galleries,
     keys,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer import errors as indexer
+from indexer import import_jobs
 
 
 class AppError(Exception):
@@ -126,6 +127,18 @@ KINDS: dict[str, Kind] = {
     "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
     "picture_missing": Kind(
         503, "Bytes missing", "The picture's bytes are gone from storage: send it again."
+    # Bulk imports
+    "import_not_found": Kind(404, "No such import", "It may have ended over a month ago."),
+    "import_ended": Kind(409, "Import is over", "There is nothing to cancel any more."),
+    "import_not_allowed": Kind(
+        403,
+        "Not to be imported from",
+        "Ask the operator to allow it: PASSERBY_IMPORT_FROM.",
+    ),
+    "not_an_archive": Kind(415, "Not an archive", "Send a zip, a tar or a gzipped tar."),
+    "idempotency_key_reused": Kind(
+        422, "Key of another request", "Send another `Idempotency-Key` with another request."
+    ),
     ),
     "database_unavailable": Kind(503, "Database unavailable", "Try again later."),
     "internal_error": Kind(500, "Internal error", "Report it with the request's id."),
@@ -147,6 +160,9 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.StorageUnavailable: "storage_unavailable",
     indexer.DatabaseUnavailable: "database_unavailable",
 }
+    import_jobs.ImportNotFound: "import_not_found",
+    import_jobs.ImportEnded: "import_ended",
+    import_jobs.KeyReused: "idempotency_key_reused",
 
 
 def code_of(error: Exception) -> str:

@@ -12,7 +12,7 @@ from app import __version__, problems
 from app.auth import Gate
 from app.documentation import DESCRIPTION, TAGS
 from app.middleware import BodyLimit, RequestFrame
-from app.routes import docs, galleries, health, images, keys, pages, search
+from app.routes import docs, galleries, health, images, import_pages, imports, keys, pages, search
 from app.services import Services, running
 from app.settings import Settings
 from app.wiring import build_services
@@ -47,11 +47,15 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         # FastAPI's own spans and log records would quote what was asked; see app/tracing.py.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.add_middleware(BodyLimit, max_upload_bytes=settings.max_request_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_upload_bytes=settings.max_request_bytes,
+        max_archive_bytes=settings.max_archive_bytes,
+    )
     app.add_middleware(Gate)
     app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
-    for routes in (search, galleries, images, keys, health, docs):
+    for routes in (search, galleries, images, imports, import_pages, keys, health, docs):
         app.include_router(routes.router)
     pages.install(app)
     return app

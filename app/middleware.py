@@ -158,16 +158,17 @@ ONE_PICTURE = ("/", "/search/image")  # where a picture to search by is sent
 
 
 class BodyLimit:
-    """Cuts a body off at `max_upload_bytes` where files go, at 1 MB elsewhere (413)."""
+    """Cuts a body off where files or archives go at their limits, at 1 MB elsewhere (413)."""
 
-    def __init__(self, app: ASGIApp, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_upload_bytes: int, max_archive_bytes: int) -> None:
         self.app = app
-        self.max_upload_bytes = max_upload_bytes
+        self._limits = {"images": max_upload_bytes, "imports": max_archive_bytes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        is_upload = scope["path"].startswith("/galleries/") and scope["path"].endswith("/images")
+        place, _, last = scope["path"].rpartition("/")
+        limit = self._limits.get(last, MB) if place.startswith("/galleries/") else MB
         if scope["path"] in ONE_PICTURE:
             is_upload = True
         limit = self.max_upload_bytes if is_upload else MB

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from app.explanations import Explanations
 from app.metrics import Metrics
@@ -23,6 +24,9 @@ from indexer.live_index import LiveIndex
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
 
+if TYPE_CHECKING:
+    from app.imports.runner import ImportRunner  # which is given some of these
+
 STOP_TIMEOUT_S = 5.0
 
 log = logging.getLogger("passerby")
@@ -30,8 +34,8 @@ log = logging.getLogger("passerby")
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes and commands use. worker: None where another process does its work;
-    explanations: None where the model can't give any."""
+    """The parts that routes and commands use. worker, imports: None where another process does
+    their work; explanations: None where the model can't give any."""
 
     settings: Settings
     catalogue: Catalogue
@@ -46,6 +50,7 @@ class Services:
     tracing: Tracing
     judge: Judge | None = None  # None where nobody measured what the model's scores are worth
     shown: Shown = field(default_factory=Shown)
+    imports: ImportRunner | None = None
 
 
 @contextmanager
@@ -59,7 +64,10 @@ def running(services: Services) -> Iterator[None]:
         thread = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
         thread.start()
     try:
-        with notices.listening(services.catalogue.database, _calls(services)):
+        with (
+            notices.listening(services.catalogue.database, _calls(services)),
+            services.imports.running() if services.imports else nullcontext(),
+        ):
             services.watches.start()
             yield
     finally:

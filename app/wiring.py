@@ -11,6 +11,7 @@ import numpy as np
 
 from app.errors import CommandError
 from app.explanations import Explainer, Explanations
+from app.imports.runner import ImportRunner
 from app.metrics import Metrics
 from app.query_picture import PictureVectors
 from app.query_vectors import QueryVectors
@@ -70,6 +71,7 @@ def build_services(
     watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
     return Services(
+    imports = build_import_runner(settings, catalogue, store, worker, metrics) if worker else None
         settings,
         catalogue,
         store,
@@ -84,6 +86,7 @@ def build_services(
         judge=make_judge(encoder, live_index),
     )
 
+        imports=imports,
 
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
     """The database, migrated and without what the erasure ledger names, and the storage.
@@ -150,6 +153,19 @@ def build_worker(
 
 def load_encoder(settings: Settings) -> Encoder:
     """The model that the settings name, after a forward pass on each side worked.
+def build_import_runner(
+    settings: Settings,
+    catalogue: Catalogue,
+    store: ObjectStore,
+    worker: Worker,
+    metrics: Metrics,
+) -> ImportRunner:
+    """What takes in bulk imports, beside a worker that embeds them."""
+    return ImportRunner(
+        settings, catalogue, store, on_kept=worker.nudge, count=metrics.count_picture
+    )
+
+
 
     Raises CommandError with the reason in one line.
     """

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, insert, select
 from indexer.database import AUDIT_LOCK, Database
 from indexer.tables import audit
 
-Action = Literal["search", "view", "export", "delete", "settings", "keys", "login"]
+Action = Literal["search", "view", "export", "delete", "settings", "keys", "login", "import"]
 NO_HASH = "0" * 64  # before the first row
 _PAGE = 1_000
 

@@ -39,8 +39,11 @@ def delete_gallery(
     Rows and vectors are gone when this returns. Bytes are removed for up to `budget_s`; a
     worker's `sweep` removes the rest.
     """
+    archives = catalogue.imports.archives_into(name)
     catalogue.holdings.remove_gallery(name, Ledger(store))
     with _leaving_bytes_to_sweep():
+        for archive in archives:
+            store.remove_archive(archive)
         sweep(catalogue, store, budget_s)
 
 

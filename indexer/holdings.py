@@ -22,6 +22,7 @@ from indexer import change_log, notices
 from indexer.database import Database
 from indexer.erasure_ledger import Erased, Ledger, Record, recording
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
+from indexer.import_work import note_removed
 from indexer.orphan_list import OrphanList, in_parts
 from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
 from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images, orphans
@@ -144,6 +145,7 @@ class Holdings:
         now = literal(self.database.now(connection), UtcDateTime())
         hashes = select(images.c.sha256, now).where(gone).distinct()
         self._orphans.add(connection, hashes.order_by(images.c.sha256))
+        note_removed(self.database, connection, gone)
         connection.execute(delete(images).where(gone))
         change_log.append(
             self.database, connection, [(row.gallery_id, row.id, "remove", None) for row in rows]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from typing import BinaryIO, cast
+
+from sqlalchemy import Connection
 
 from indexer.catalogue import Catalogue
 from indexer.decode import read_header
@@ -27,6 +30,9 @@ _SPOOL_BYTES = 2 * 2**20
 _GRACE_S = 600.0
 _DEFAULT_LIMITS = PictureLimits()
 
+OnKept = Callable[[Connection, int, str], None]
+"""(connection, image id, SHA-256)"""
+
 
 def accept(
     catalogue: Catalogue,
@@ -36,10 +42,12 @@ def accept(
     file_name: str,
     metadata: ImageMetadata,
     limits: PictureLimits = _DEFAULT_LIMITS,
+    on_kept: OnKept | None = None,
 ) -> Accepted | Duplicate | Refused:
     """Take in one picture; its bytes and its row are durable when this returns.
 
-    file_name: only shown; kept without NULs, cut after MAX_FILE_NAME_CHARS.
+    file_name: only shown; kept without NULs, cut after MAX_FILE_NAME_CHARS. on_kept: called in the
+    transaction that adds the row, last thing before it commits; what it raises undoes that.
     The file is read in chunks and its pixels are not decoded. Raises GalleryNotFound,
     StorageFull, StorageUnavailable, DatabaseUnavailable; nothing of it is visible then.
     """
@@ -56,7 +64,16 @@ def accept(
         shown = file_name.replace("\x00", "").encode(errors="replace").decode()
         shown = shown[:MAX_FILE_NAME_CHARS]
         return _keep(
-            catalogue, store, gallery, seekable, sha256, size_bytes, shown, header, metadata
+            catalogue,
+            store,
+            gallery,
+            seekable,
+            sha256,
+            size_bytes,
+            shown,
+            header,
+            metadata,
+            on_kept,
         )
 
 
@@ -70,6 +87,7 @@ def _keep(
     file_name: str,
     header: PictureHeader,
     metadata: ImageMetadata,
+    on_kept: OnKept | None,
 ) -> Accepted | Duplicate:
     database, holdings = catalogue.database, catalogue.holdings
     catalogue.orphans.announce(sha256, _GRACE_S)
@@ -83,6 +101,8 @@ def _keep(
             image_id, is_new = holdings.insert(
                 connection, gallery, sha256, size_bytes, file_name, header, metadata
             )
+            if is_new and on_kept is not None:
+                on_kept(connection, image_id, sha256)
     except IndexerError:
         _take_back(catalogue, store, sha256)
         raise

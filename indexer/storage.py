@@ -1,4 +1,5 @@
-"""Picture bytes by their SHA-256, and the erasure ledger, in a local folder or a bucket."""
+"""Picture bytes by their SHA-256, the erasure ledger, and archives to be imported, in a local
+folder or a bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -20,6 +21,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
+from indexer.bucket_file import BucketFile
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _INCOMING = "incoming"
 _ERASED = "erased"
+_ARCHIVES = "imports"
 _ABANDONED_S = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Kept free of pictures, if not more than half a volume: what is found, embedded and deleted must be
@@ -140,6 +143,37 @@ class ObjectStore:
         """Take an entry out of the erasure ledger."""
         with self._translated():
             obstore.delete(self._store, f"{_ERASED}/{name}")
+
+    def put_archive(self, name: str, file: BinaryIO) -> None:
+        """Store an archive to be imported; durable once this returns."""
+        with self._translated():
+            if self._folder is not None:
+                _require_space(self._folder, file.seek(0, os.SEEK_END))
+        file.seek(0)
+        self._put(f"{_ARCHIVES}/{name}", file)
+
+    def open_archive(self, name: str) -> BinaryIO:
+        """An archive as a seekable file, read as it is needed. Raises ObjectMissing."""
+        key = f"{_ARCHIVES}/{name}"
+        with self._translated(name):
+            if self._folder is not None:
+                return (self._folder / key).open("rb")
+            obstore.head(self._store, key)
+        reader = BucketFile(lambda: obstore.open_reader(self._store, key), self._translated)
+        return cast(BinaryIO, io.BufferedReader(reader, 2**20))
+
+    def archives(self) -> dict[str, datetime]:
+        """The archives there are, with the time when each was written."""
+        with self._translated():
+            self._require_there()
+            pages = obstore.list(self._store, _ARCHIVES, chunk_size=_PAGE)
+            metas = (meta for page in pages for meta in page)
+            return {meta["path"].rpartition("/")[2]: meta["last_modified"] for meta in metas}
+
+    def remove_archive(self, name: str) -> None:
+        """Remove an archive, if it is here."""
+        with suppress(ObjectMissing), self._translated(name):
+            obstore.delete(self._store, f"{_ARCHIVES}/{name}")
 
     def drop_abandoned(self) -> None:
         """Remove what writers that were killed left behind. Others may be writing right now."""

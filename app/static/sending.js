@@ -48,17 +48,35 @@ function post(gallery, files, metadata, onBytes) {
     form.append("metadata", JSON.stringify(Object.fromEntries(names.map((name) => [name, metadata]))));
   }
   files.forEach((file, place) => form.append("files", file, names[place]));
+  return exchange(`/galleries/${encodeURIComponent(gallery)}/images`, form, {}, onBytes);
+}
+
+function exchange(url, body, headers, onBytes) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/galleries/${encodeURIComponent(gallery)}/images`);
+    request.open("POST", url);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onBytes(event.loaded / event.total);
     request.onerror = () => reject(new ServerError(UNREACHABLE, 0));
     request.onload = () => {
       if (request.status === 202) resolve(JSON.parse(request.responseText));
       else reject(new ServerError(wordsOf(request.responseText, request.status), request.status));
     };
-    request.send(form);
+    request.send(body);
   });
+}
+
+/** Whether a file goes in as an import of its own, going by its name. */
+export function isArchive(file) {
+  return /\.(zip|tar|tgz|tar\.gz)$/i.test(file.name);
+}
+
+/** Send an archive; resolves to the import. A lost answer is safe: the same key gives the same one. */
+export function sendArchive(gallery, file, key, onBytes) {
+  const type = /\.zip$/i.test(file.name) ? "zip" : /\.tar$/i.test(file.name) ? "x-tar" : "gzip";
+  const url = `/galleries/${encodeURIComponent(gallery)}/imports?file_name=${encodeURIComponent(file.name)}`;
+  const headers = { "Content-Type": `application/${type}`, "Idempotency-Key": key };
+  return exchange(url, file, headers, onBytes);
 }
 
 /**

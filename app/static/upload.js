@@ -1,7 +1,7 @@
 // The upload page: choose files, send them, and show what became of each.
 
 import { announce, ask, plural, wait } from "./server.js";
-import { batchesOf, filesOf, finished, pictures, send } from "./sending.js";
+import { batchesOf, filesOf, finished, isArchive, pictures, send, sendArchive } from "./sending.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("upload");
@@ -49,7 +49,8 @@ function add({ files, skipped }) {
     size.textContent = sizeOf(file.size);
     const entry = { file, row, outcome };
     mark(entry, "waiting");
-    if (file.size > maxBytes) mark(entry, "refused", `Larger than ${sizeOf(maxBytes)}`);
+    if (isArchive(file)) entry.key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    else if (file.size > maxBytes) mark(entry, "refused", `Larger than ${sizeOf(maxBytes)}`);
     entries.push(entry);
     $("rows").append(row);
   }
@@ -67,7 +68,7 @@ function renew(partOfBatch = 0) {
   const failedBefore = left.some((entry) => entry.state === "unsent");
   $("start").disabled = sending || !left.length;
   $("start").textContent = left.length
-    ? `${failedBefore ? "Send again" : "Upload"} ${plural(left.length, "picture", "pictures")}`
+    ? `${failedBefore ? "Send again" : "Upload"} ${what(left)}`
     : "Upload";
   $("clear").hidden = sending || !entries.length || following;
   const bytes = left.reduce((sum, entry) => sum + entry.file.size, 0);
@@ -78,7 +79,7 @@ function renew(partOfBatch = 0) {
 
 function renewBars(partOfBatch) {
   const kept = count("accepted", "searchable", "failed");
-  const answered = kept + count("duplicate", "refused");
+  const answered = kept + count("duplicate", "refused", "imported");
   const total = entries.length;
   $("sent").value = total ? (answered + partOfBatch * count("sending")) / total : 0;
   $("sent-text").textContent = `${answered.toLocaleString("en")} of ${plural(total, "file", "files")}`;
@@ -95,10 +96,18 @@ function tally() {
     [count("duplicate"), "already there"],
     [count("refused"), "refused"],
     [count("unsent"), "not sent"],
+    [count("imported"), "being imported"],
   ]
     .filter(([number]) => number)
     .map(([number, words]) => `${number.toLocaleString("en")} ${words}`)
     .join(" · ");
+}
+
+/** "3 pictures", or "2 files" where there is an archive among them. */
+function what(left) {
+  return left.some((entry) => entry.key)
+    ? plural(left.length, "file", "files")
+    : plural(left.length, "picture", "pictures");
 }
 
 function say(words) {
@@ -148,6 +157,25 @@ async function sendBatch(gallery, batch, metadata) {
   }
 }
 
+/** An archive is an import of its own, with a page that follows it. */
+async function sendOneArchive(gallery, entry) {
+  mark(entry, "sending");
+  renew();
+  try {
+    const job = await sendArchive(gallery, entry.file, entry.key, renew);
+    mark(entry, "imported");
+    const anchor = document.createElement("a");
+    anchor.href = `/upload/imports/${job.id}`;
+    anchor.textContent = `Import ${job.id}: follow it`;
+    entry.outcome.replaceChildren(anchor);
+  } catch (error) {
+    mark(entry, error.passing === false ? "refused" : "unsent", error.message);
+    throw error;
+  } finally {
+    renew();
+  }
+}
+
 function settle(entry, gallery, result) {
   if (result.status === "accepted") {
     entry.id = result.image_id;
@@ -172,6 +200,7 @@ async function upload() {
     $("progress").hidden = false;
     $("go").href = `/?gallery=${encodeURIComponent(gallery)}`;
     history.replaceState(null, "", `/upload?gallery=${encodeURIComponent(gallery)}`);
+    for (const entry of unsent().filter((each) => each.key)) await sendOneArchive(gallery, entry);
     for (const batch of batchesOf(unsent())) {
       await sendBatch(gallery, batch, sharedMetadata());
       follow();

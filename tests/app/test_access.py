@@ -18,6 +18,7 @@ from app.errors import CommandError
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import build_services
+from indexer.import_jobs import ImportRequest
 from indexer.key_ring import SCOPES, Scope
 from indexer.tables import keys, request_counts
 from tests.app.conftest import URL, Api, assert_problem
@@ -36,6 +37,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         for gallery in ("street", "yard"):
             services.catalogue.create_gallery(gallery)
         Api(http, services).fill(("red.jpg", picture("red")))
+        asked = ImportRequest("folder", "/nowhere", "nobody", "")
+        job, _ = services.catalogue.imports.create("street", asked)
+        services.catalogue.imports.cancel(job.id)
         yield Api(http, services)
 
 
@@ -60,6 +64,7 @@ def ask(api: Api, route: tuple[str, str], secret: str | None, image_id: int = 1)
     """A request for this route that its key alone decides about; bodies are not valid."""
     method, path = route
     path = path.replace("{gallery}", "street").replace("{image_id}", str(image_id))
+    path = path.replace("{import_id}", "1")
     path = (
         path.replace("{name}", "nobody").replace("{code}", "x").replace("{path:path}", "mark.svg")
     )
@@ -97,7 +102,7 @@ def test_route_opens_to_its_scopes_alone(
 
 @pytest.mark.parametrize(
     ("route", "access"),
-    [case for case in GUARDED if "{gallery}" in case[0][1] or "{image_id}" in case[0][1]],
+    [case for case in GUARDED if "_id}" in case[0][1] or "{gallery}" in case[0][1]],
     ids=ids,
 )
 def test_other_gallery_is_not_there(

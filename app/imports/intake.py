@@ -1,0 +1,179 @@
+"""A request for an import: its body streamed to disk, its archive stored, the job on record."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from app.audit import record
+from app.caller import Caller
+from app.errors import FieldError, ProblemError, invalid
+from app.imports.archives import HEAD_BYTES, is_archive
+from app.imports.places import require_allowed
+from app.imports.schemas import PlaceRequest
+from app.problems import field_name, message_of
+from app.services import Services
+from app.uploads import shown_name
+from indexer.errors import IndexerError
+from indexer.import_jobs import ImportJob, ImportRequest
+
+ARCHIVE_TYPES = (
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/x-tar",
+    "application/gzip",
+    "application/x-gzip",
+    "application/x-compressed-tar",
+    "application/octet-stream",
+)
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PIECE_BYTES = 2**20
+_MOST_JSON_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class Received:
+    """A body that is here. file: the archive, None for a place of the server."""
+
+    sha256: str
+    size_bytes: int
+    file: BinaryIO | None
+    place: str | None
+
+
+@asynccontextmanager
+async def receive(request: Request) -> AsyncIterator[Received]:
+    """The body of a request, on disk while the block lasts, under no name: it can't be left behind.
+
+    Raises ProblemError: unsupported_media_type, validation_failed, not_an_archive, storage_full,
+    request_too_large.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        yield _read_place(await _read_json(request))
+        return
+    if kind not in ARCHIVE_TYPES:
+        raise ProblemError(
+            "unsupported_media_type",
+            f"Expected an archive ({ARCHIVE_TYPES[0]}, {ARCHIVE_TYPES[2]}, {ARCHIVE_TYPES[3]}) or "
+            "application/json.",
+        )
+    try:
+        with tempfile.TemporaryFile() as file:
+            sha256, size_bytes, head = await _spool(request, cast(BinaryIO, file))
+            if not is_archive(head):
+                raise ProblemError("not_an_archive", "The body is neither a zip nor a tar.")
+            yield Received(sha256, size_bytes, cast(BinaryIO, file), None)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ProblemError("storage_full", "No space left for this archive.") from error
+
+
+async def _spool(request: Request, file: BinaryIO) -> tuple[str, int, bytes]:
+    """Write a body to a file; its SHA-256, size and first bytes."""
+    digest, waiting, head, size_bytes = hashlib.sha256(), bytearray(), b"", 0
+
+    def write() -> None:
+        digest.update(waiting)
+        file.write(waiting)
+        waiting.clear()
+
+    async for chunk in request.stream():
+        if len(head) < HEAD_BYTES:
+            head = (head + chunk)[:HEAD_BYTES]
+        waiting += chunk
+        size_bytes += len(chunk)
+        if len(waiting) >= _PIECE_BYTES:
+            await run_in_threadpool(write)
+    await run_in_threadpool(write)
+    return digest.hexdigest(), size_bytes, head
+
+
+async def _read_json(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_JSON_BYTES:
+            raise ProblemError("request_too_large", "The JSON document is larger than 64 kB.")
+    return body
+
+
+def _read_place(body: bytes) -> Received:
+    try:
+        place = PlaceRequest.model_validate_json(body).place
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False)
+        if found[0]["type"] == "json_invalid":
+            raise ProblemError("malformed_json", "The body can't be read as JSON.") from None
+        raise invalid(
+            [FieldError(field_name(("body", *e["loc"])), message_of(dict(e))) for e in found]
+        ) from None
+    return Received(hashlib.sha256(place.encode()).hexdigest(), len(body), None, place)
+
+
+def start(
+    services: Services,
+    caller: Caller,
+    gallery: str,
+    received: Received,
+    *,
+    file_name: str | None,
+    idempotency_key: str | None,
+) -> ImportJob:
+    """The import that this request asks for; the same one for the same request again.
+
+    Raises GalleryNotFound, KeyReused, ProblemError (import_not_allowed, validation_failed),
+    StorageFull, StorageUnavailable, DatabaseUnavailable.
+    """
+    services.catalogue.gallery_id(gallery)
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        message = "expected 1 to 255 printable ASCII characters without spaces"
+        raise invalid([FieldError("Idempotency-Key", message)])
+    asked = _describe(services, caller, gallery, received, file_name)
+    asked = replace(asked, idempotency_key=idempotency_key)
+    if (found := services.catalogue.imports.find_request(asked)) is not None:
+        return found
+    record(services, caller, "import", gallery, what=f"import {asked.source} {asked.place}")
+    if received.file is None:
+        return services.catalogue.imports.create(gallery, asked)[0]
+    return _store(services, gallery, asked, received.file)
+
+
+def _describe(
+    services: Services, caller: Caller, gallery: str, received: Received, file_name: str | None
+) -> ImportRequest:
+    if received.place is not None:
+        source, place = require_allowed(received.place, services.settings.import_from)
+        size_bytes = None
+    else:
+        source, place = "archive", shown_name(file_name or "archive")
+        size_bytes = received.size_bytes
+    request = hashlib.sha256(f"{gallery}\n{source}\n{received.sha256}".encode()).hexdigest()
+    return ImportRequest(source, place, caller.name, request, size_bytes=size_bytes)
+
+
+def _store(services: Services, gallery: str, asked: ImportRequest, file: BinaryIO) -> ImportJob:
+    """Storage first: an import never waits for bytes that are not there."""
+    name = uuid.uuid4().hex
+    is_new = False
+    try:
+        services.store.put_archive(name, file)
+        asked = replace(asked, archive=name)
+        job, is_new = services.catalogue.imports.create(gallery, asked)
+        return job
+    finally:
+        if not is_new:
+            with suppress(IndexerError):  # the sweep does it later
+                services.store.remove_archive(name)
