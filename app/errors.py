@@ -122,11 +122,6 @@ KINDS: dict[str, Kind] = {
         422, "Box outside the picture", "Give x, y, width, height in upright pixels."
     ),
     "box_too_small": Kind(422, "Box too small", "Give a box of at least 16x16 pixels."),
-    # The machine
-    "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
-    "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
-    "picture_missing": Kind(
-        503, "Bytes missing", "The picture's bytes are gone from storage: send it again."
     # Bulk imports
     "import_not_found": Kind(404, "No such import", "It may have ended over a month ago."),
     "import_ended": Kind(409, "Import is over", "There is nothing to cancel any more."),
@@ -139,6 +134,11 @@ KINDS: dict[str, Kind] = {
     "idempotency_key_reused": Kind(
         422, "Key of another request", "Send another `Idempotency-Key` with another request."
     ),
+    # The machine
+    "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
+    "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
+    "picture_missing": Kind(
+        503, "Bytes missing", "The picture's bytes are gone from storage: send it again."
     ),
     "database_unavailable": Kind(503, "Database unavailable", "Try again later."),
     "internal_error": Kind(500, "Internal error", "Report it with the request's id."),
@@ -155,14 +155,14 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.InvalidKey: "invalid_key",
     indexer.KeyExists: "key_exists",
     indexer.KeyNotFound: "key_not_found",
+    import_jobs.ImportNotFound: "import_not_found",
+    import_jobs.ImportEnded: "import_ended",
+    import_jobs.KeyReused: "idempotency_key_reused",
     indexer.ObjectMissing: "picture_missing",
     indexer.StorageFull: "storage_full",
     indexer.StorageUnavailable: "storage_unavailable",
     indexer.DatabaseUnavailable: "database_unavailable",
 }
-    import_jobs.ImportNotFound: "import_not_found",
-    import_jobs.ImportEnded: "import_ended",
-    import_jobs.KeyReused: "idempotency_key_reused",
 
 
 def code_of(error: Exception) -> str:

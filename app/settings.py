@@ -89,27 +89,27 @@ class Settings(BaseSettings):
     # Limits
     max_file_bytes: int = Field(32 * MB, ge=1024, description="Largest picture file.")
     max_request_bytes: int = Field(1024 * MB, ge=1024, description="Largest upload request.")
-    max_files: int = Field(1000, ge=1, le=10_000, description="Most files in one upload.")
-    max_decoded_bytes: int = Field(
-        64 * MB, ge=MB, description="Most memory that one picture may take when decoded."
-    )
-    query_cache_size: int = Field(
-        4096, ge=0, le=1_000_000, description="How many descriptions keep their vector in memory."
     max_archive_bytes: int = Field(
         16 * 1024 * MB, ge=1024, description="Largest archive to import, as it is sent."
     )
     import_max_entries: int = Field(
         200_000, ge=1, le=5_000_000, description="Most entries of one import."
     )
+    max_files: int = Field(1000, ge=1, le=10_000, description="Most files in one upload.")
+    max_decoded_bytes: int = Field(
+        64 * MB, ge=MB, description="Most memory that one picture may take when decoded."
     )
-
-    # The worker
-    worker_batch_size: int = Field(32, ge=1, le=4096, description="Pictures encoded at a time.")
     import_from: tuple[str, ...] = Field(
         (),
         description="Folders of the server, and bucket prefixes, that may be imported from, as "
         'JSON, e.g. ["/srv/crops", "s3://bucket/crops"]. Default: none.',
     )
+    query_cache_size: int = Field(
+        4096, ge=0, le=1_000_000, description="How many descriptions keep their vector in memory."
+    )
+
+    # The worker
+    worker_batch_size: int = Field(32, ge=1, le=4096, description="Pictures encoded at a time.")
     worker_lease_s: float = Field(
         60.0, gt=0, description="How long a worker may hold a picture before another takes it."
     )

@@ -70,8 +70,8 @@ def build_services(
         explanations = Explanations(encoder)
     watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
-    return Services(
     imports = build_import_runner(settings, catalogue, store, worker, metrics) if worker else None
+    return Services(
         settings,
         catalogue,
         store,
@@ -84,9 +84,9 @@ def build_services(
         metrics,
         tracing,
         judge=make_judge(encoder, live_index),
+        imports=imports,
     )
 
-        imports=imports,
 
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
     """The database, migrated and without what the erasure ledger names, and the storage.
@@ -151,8 +151,6 @@ def build_worker(
     )
 
 
-def load_encoder(settings: Settings) -> Encoder:
-    """The model that the settings name, after a forward pass on each side worked.
 def build_import_runner(
     settings: Settings,
     catalogue: Catalogue,
@@ -166,6 +164,8 @@ def build_import_runner(
     )
 
 
+def load_encoder(settings: Settings) -> Encoder:
+    """The model that the settings name, after a forward pass on each side worked.
 
     Raises CommandError with the reason in one line.
     """
