@@ -170,8 +170,7 @@ class BodyLimit:
         place, _, last = scope["path"].rpartition("/")
         limit = self._limits.get(last, MB) if place.startswith("/galleries/") else MB
         if scope["path"] in ONE_PICTURE:
-            is_upload = True
-        limit = self.max_upload_bytes if is_upload else MB
+            limit = self._limits["images"]
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             problem = make_problem("request_too_large", too_large(limit))
