@@ -13,7 +13,7 @@ from app.errors import CommandError
 from app.settings import load_settings
 
 if TYPE_CHECKING:
-    from app.schemas import SearchRequest, SearchResponse
+    from app.schemas import SearchRequest, SearchResponse, Verdict
     from app.settings import Settings
 
 
@@ -70,6 +70,21 @@ def find_once(settings: Settings, request: SearchRequest) -> SearchResponse:
         services.catalogue.close()
 
 
+def say_verdict(verdict: Verdict) -> str:
+    """Whether the described person is likely there, in a sentence or two."""
+    if verdict.match == "unclear":
+        return f"It is open whether the person is here. {verdict.explained}"
+    if verdict.match == "unlikely":
+        return (
+            "Nobody here fits well: of descriptions of people who are here, "
+            f"{verdict.miss_rate:.0%} find no better fit. The nearest all the same:"
+        )
+    return (
+        "Somebody here fits unusually well: of descriptions of people who are not here, "
+        f"{verdict.false_alarm_rate:.0%} find as good a fit. A lead, never evidence:"
+    )
+
+
 def show_hits(found: SearchResponse) -> None:
     """A table, best first."""
     from rich.table import Table
@@ -87,6 +102,8 @@ def show_hits(found: SearchResponse) -> None:
             (hit.camera or "").replace("[", r"\["),
             moment,
         )
+    if found.verdict is not None:
+        console.print(say_verdict(found.verdict))
     console.print(table if found.results else "No pictures.")
     if found.truncated:
         console.print("The description is longer than the model reads: its end was left out.")

@@ -242,7 +242,9 @@ def _titles(form: SearchForm, found: SearchResponse | None, gallery: Gallery) ->
     if found is None:
         return {"title": title, "announce": title}
     number = len(found.results)
-    return {
-        "title": title,
-        "announce": f"{number:,} {'picture' if number == 1 else 'pictures'} found",
-    }
+    pictures = f"{number:,} {'picture' if number == 1 else 'pictures'}"
+    if found.verdict is not None and found.verdict.match == "unlikely":
+        announce = f"Nobody here fits well. The nearest all the same: {pictures}"
+    else:
+        announce = f"{pictures} found"
+    return {"title": title, "announce": announce}

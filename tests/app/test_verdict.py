@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
+from app.commands.search import say_verdict
 from app.main import create_app
+from app.schemas import Verdict
 from app.settings import Settings
 from app.verdict import Judge
 from app.wiring import build_services
@@ -117,3 +120,16 @@ def test_search_gives_a_verdict_where_it_can(tmp_path: Path) -> None:
 def test_search_without_calibration_gives_none(shared_api: Api) -> None:
     assert shared_api.services.judge is None
     assert shared_api.search(text=RED).json()["verdict"] is None
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [
+        ("likely", "2% find as good a fit. A lead, never evidence"),
+        ("unclear", "It is open whether the person is here. Explained."),
+        ("unlikely", "Nobody here fits well: of descriptions of people who are here, 70%"),
+    ],
+)
+def test_terminal_says_it_too(match: Literal["likely", "unclear", "unlikely"], said: str) -> None:
+    verdict = Verdict(match=match, false_alarm_rate=0.021, miss_rate=0.7, explained="Explained.")
+    assert said in say_verdict(verdict)
