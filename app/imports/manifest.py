@@ -9,7 +9,15 @@ from pathlib import Path, PurePosixPath
 
 from app.errors import CommandError
 from app.folder_import import plan
-from app.imports.entries import Entry, EntrySource, Refusal, SourceBroken, nothing, shown
+from app.imports.entries import (
+    MAX_NAME_CHARS,
+    Entry,
+    EntrySource,
+    Refusal,
+    SourceBroken,
+    nothing,
+    shown,
+)
 from app.sidecar import Row, Sidecar, read_sidecar
 from indexer.errors import BadPicture
 
@@ -33,7 +41,7 @@ class Manifest:
     def key(self, name: str) -> str:
         """What the metadata calls an entry."""
         folder = str(PurePosixPath(self.metadata).parent) if self.metadata else "."
-        inside = name.removeprefix("./")
+        inside = name[: MAX_NAME_CHARS + 1].removeprefix("./")  # no longer one is taken in
         return inside if folder == "." else inside.removeprefix(f"{folder}/")
 
     def items(self, source: EntrySource) -> Iterator[tuple[Entry, Row]]:
@@ -74,7 +82,7 @@ def look_through(source: EntrySource) -> Manifest:
             if not metadata and _is_metadata(entry):
                 sidecar, metadata = _read_metadata(entry), entry.name
             else:
-                names.append(entry.name)
+                names.append(entry.name[: MAX_NAME_CHARS + 1])
     except SourceBroken as error:
         if error.code == "bad_metadata":
             raise

@@ -18,6 +18,7 @@ _END, _END_BYTES = b"PK\x05\x06", 22
 _LOCATOR, _LOCATOR_BYTES = b"PK\x06\x07", 20
 _END64_BYTES = 56
 _HEAD, _HEAD_BYTES = b"PK\x01\x02", 46
+_MOST_DIRECTORY_BYTES = 128 * 2**20  # it is held in memory
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -67,6 +68,8 @@ def _check_directory(file: BinaryIO, size: int, most_entries: int) -> None:
         (num_bytes,) = struct.unpack_from("<Q", file.read(_END64_BYTES), 40)
     if num_bytes > ends_at:
         raise SourceBroken("damaged_archive", "the zip archive's directory is cut off")
+    if num_bytes > _MOST_DIRECTORY_BYTES:
+        raise SourceBroken("too_many_entries", "the archive's directory is too long: split it")
     file.seek(ends_at - num_bytes)
     for _ in range(most_entries + 1):
         head = file.read(_HEAD_BYTES)

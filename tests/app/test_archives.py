@@ -18,8 +18,9 @@ from app.errors import ProblemError
 from app.imports.archives import open_source
 from app.imports.entries import EntrySource, SourceBroken
 from app.imports.manifest import look_through
-from app.imports.places import FolderSource, require_allowed
-from indexer.errors import BadPicture
+from app.imports.places import BucketSource, FolderSource, require_allowed
+from indexer.errors import BadPicture, ObjectMissing
+from indexer.storage import ObjectStore
 
 Told = list[tuple[str, str]]
 
@@ -315,3 +316,33 @@ def test_folder_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Pat
     (root / "day").symlink_to(outside)
     with pytest.raises(BadPicture, match="can't be read"), entry.open():
         pass
+
+
+def test_names_without_measure_take_no_memory() -> None:
+    long = tarfile.TarInfo("x" * 2_000_000)
+    data = tarred((long, b"x"), ("a.jpg", b"fine"))
+    source = open_source(io.BytesIO(data), 9, nothing)
+    manifest = look_through(source)
+    assert manifest.total == 2 and max(map(len, manifest.names)) < 2000
+    assert [code for _, code in told(source)] == ["unsafe_name", "4"]
+
+
+def test_zip_and_tar_are_read_from_a_bucket_piece_by_piece() -> None:
+    store = ObjectStore("memory:///")
+    files = [(f"{number}.jpg", os.urandom(200_000)) for number in range(20)]
+    for pack in (zipped, tarred):
+        store.put_archive("a", io.BytesIO(pack(*files)))
+        with store.open_archive("a") as file:
+            assert told(open_source(file, 99, nothing)) == [(name, "200000") for name, _ in files]
+    assert set(store.archives()) == {"a"}
+    store.remove_archive("a")
+    with pytest.raises(ObjectMissing):
+        store.open_archive("a")
+
+
+def test_bucket_prefix_gives_its_objects(tmp_path: Path) -> None:
+    (tmp_path / "in" / "day").mkdir(parents=True)
+    (tmp_path / "in" / "day" / "a.jpg").write_bytes(b"fine")
+    (tmp_path / "out.jpg").write_bytes(b"secret")
+    source = BucketSource(f"file://{tmp_path}/in", 9, nothing)
+    assert told(source) == [("day/a.jpg", "4")]
