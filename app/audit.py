@@ -42,8 +42,9 @@ def search_on_record(
     ImageNotFound for what the caller may not see, ProblemError where a reason is missing.
     """
     caller.require_sight(request.gallery)
-    if isinstance(request, SearchRequest) and request.image_id is not None:
-        caller.require_sight_of(request.image_id, services.catalogue)
+    if isinstance(request, SearchRequest):
+        for image_id in request.named_ids:
+            caller.require_sight_of(image_id, services.catalogue)
     require_reason(services, request.gallery, request.reason)
     found = find_people(services, request, picture)
     image_ids = [image_id for result in found.results for image_id in result.image_ids]

@@ -19,6 +19,7 @@ MAX_NAME_CHARS = 200
 MAX_REASON_CHARS = 500
 MAX_TAGS = 32
 MAX_CURSOR_CHARS = 200
+MAX_MARKS = 50
 MAX_ID = 2**63 - 1  # what a 64-bit column holds
 
 
@@ -144,6 +145,11 @@ class SearchOptions(Request):
         """What is looked for, in words."""
         raise NotImplementedError
 
+    @property
+    def left_out(self) -> list[int]:
+        """Pictures that are no results."""
+        return []
+
     def told(self) -> str:
         """What is asked, in one line, as it goes on record."""
         asked = self.asked
@@ -155,8 +161,11 @@ class SearchOptions(Request):
         return f"{asked} {json.dumps(filters, ensure_ascii=False)}" if filters else asked
 
 
+Marks = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=MAX_MARKS)]
+
+
 class SearchRequest(SearchOptions):
-    """Exactly one of `text` and `image_id`."""
+    """One of `text` and `image_id`; neither is needed where something is liked."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -176,15 +185,44 @@ class SearchRequest(SearchOptions):
         None, ge=1, le=MAX_ID, description="More like this picture; the picture itself is left out."
     )
 
+    like: Marks = Field(
+        default_factory=list,
+        description="Pictures that show the right person: the search moves towards them. They stay "
+        "among the results.",
+    )
+    unlike: Marks = Field(
+        default_factory=list,
+        description="Pictures that show somebody else: the search moves away from them, and they "
+        "are left out.",
+    )
+
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
-        if (self.text is None) == (self.image_id is None):
-            raise ValueError("give exactly one of `text` and `image_id`")
+        num_given = (self.text is not None) + (self.image_id is not None)
+        if num_given == 2 or (num_given == 0 and not self.like):
+            raise ValueError("give exactly one of `text` and `image_id`, or `like` without them")
+        if set(self.like) & set(self.unlike):
+            raise ValueError("the same picture can't be in `like` and in `unlike`")
         return self
 
     @property
     def asked(self) -> str:
-        return self.text or f"like image {self.image_id}"
+        main = self.text or (f"like image {self.image_id}" if self.image_id else "")
+        marks = {"like": self.like, "unlike": self.unlike}
+        told = [f"{name} {ids}" for name, ids in marks.items() if ids]
+        return ", ".join(filter(None, [main, *told]))
+
+    @property
+    def left_out(self) -> list[int]:
+        """The picture asked with, which would be its own best match, and who it is not."""
+        own = [] if self.image_id is None else [self.image_id]
+        return [*own, *self.unlike]
+
+    @property
+    def named_ids(self) -> list[int]:
+        """All pictures that it is asked with."""
+        own = [] if self.image_id is None else [self.image_id]
+        return list(dict.fromkeys([*own, *self.like, *self.unlike]))
 
 
 class PictureOptions(SearchOptions):

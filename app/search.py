@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cursor import make_cursor, read_cursor
-from app.errors import ProblemError
+from app.errors import FieldError, ProblemError, invalid
 from app.people import join_people, show_person
+from app.refinement import refine
 from app.schemas import (
     PictureSearch,
     SearchFilters,
@@ -118,17 +119,37 @@ def query_vector(
         box = None if request.box is None else Box(*request.box)
         return services.picture_vectors.get(picture, box), False
     assert isinstance(request, SearchRequest)
+    main_D: NDArray[np.float32] | None = None
+    truncated = False
     if request.text is not None:
         query = services.query_vectors.get(request.text)
-        return query.vector_D, query.truncated
-    assert request.image_id is not None
-    vector_D = services.catalogue.vector(request.image_id, services.query_vectors.model)
+        main_D, truncated = query.vector_D, query.truncated
+    elif request.image_id is not None:
+        main_D = _vector_of(services, request.image_id)
+    if not request.like and not request.unlike:
+        assert main_D is not None
+        return main_D, truncated
+    liked_LD, unliked_UD = (
+        np.stack([_vector_of(services, image_id) for image_id in ids])
+        if ids
+        else np.empty((0, services.live_index.dim), np.float32)
+        for ids in (request.like, request.unlike)
+    )
+    try:
+        return refine(main_D, liked_LD, unliked_UD), truncated
+    except ValueError as error:
+        raise invalid([FieldError("unlike", str(error))]) from error
+
+
+def _vector_of(services: Services, image_id: int) -> NDArray[np.float32]:
+    """Of a picture that is there. Raises ImageNotFound, and ProblemError where it has none yet."""
+    vector_D = services.catalogue.vector(image_id, services.query_vectors.model)
     if vector_D is None:
-        state = services.catalogue.image(request.image_id).state
+        state = services.catalogue.image(image_id).state
         raise ProblemError(
-            "image_not_searchable", f"Image {request.image_id} is {state}: it has no vector yet."
+            "image_not_searchable", f"Image {image_id} is {state}: it has no vector yet."
         )
-    return vector_D, False
+    return vector_D
 
 
 def find_rows(
@@ -144,8 +165,6 @@ def find_rows(
     The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
     """
     filters = to_filters(request.filters)
-    # The picture that is asked with would be its own best match.
-    asked_with = request.image_id if isinstance(request, SearchRequest) else None
     for _ in range(MAX_TRIES):
         with watch.lap("index"):
             ranking = services.live_index.search(
@@ -155,7 +174,7 @@ def find_rows(
                 filters,
                 behind=behind,
                 least=-1.0 if request.min_score is None else request.min_score,
-                without=() if asked_with is None else (asked_with,),
+                without=request.left_out,
             )
             hits = ranking.hits[: request.limit]
         with watch.lap("rows"):
@@ -185,6 +204,8 @@ def _verdict(services: Services, request: SearchOptions, found: Found) -> Verdic
     if not isinstance(request, SearchRequest) or request.text is None or services.judge is None:
         return None
     if request.cursor is not None or not found.rows or found.generation is None:
+        return None
+    if request.like or request.unlike:  # it is no description any more
         return None
     best, _ = found.rows[0]
     filters = to_filters(request.filters)

@@ -13,6 +13,7 @@ from app.schemas import (
     MAX_CURSOR_CHARS,
     MAX_ID,
     MAX_LIMIT,
+    MAX_MARKS,
     MAX_REASON_CHARS,
     MAX_TEXT_CHARS,
     PictureSearch,
@@ -28,7 +29,8 @@ PAGE_SIZE = 48
 @dataclass(frozen=True)
 class SearchForm:
     """The fields as they were given. after, before: UTC, as `2026-05-01T14:30`. like: an image id;
-    a text takes its place. problems: a sentence for each field that can't be used."""
+    a text takes its place. right, wrong: ids of pictures that were marked.
+    problems: a sentence for each field that can't be used."""
 
     gallery: str
     text: str = ""
@@ -39,6 +41,8 @@ class SearchForm:
     reason: str = ""
     limit: int = PAGE_SIZE
     cursor: str = ""
+    right: tuple[int, ...] = ()
+    wrong: tuple[int, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -58,6 +62,8 @@ class SearchForm:
             reason=to_line(last("reason"))[:MAX_REASON_CHARS],
             limit=_limit_of(last("limit")),
             cursor=last("cursor")[:MAX_CURSOR_CHARS],
+            right=_ids_of(given.get("right", [])),
+            wrong=_ids_of(given.get("wrong", [])),
         )
         return replace(form, problems=form._find_problems())
 
@@ -70,7 +76,7 @@ class SearchForm:
     @property
     def is_query(self) -> bool:
         """Whether it asks for anything."""
-        return bool(self.text) or self.like is not None
+        return bool(self.text or self.right) or self.like is not None
 
     @property
     def num_filters(self) -> int:
@@ -85,6 +91,8 @@ class SearchForm:
         given = [("text", self.text), ("like", like), ("gallery", self.gallery)]
         given += [("camera", camera) for camera in self.cameras]
         given += [("after", self.after), ("before", self.before)]
+        given += [("right", str(image_id)) for image_id in self.right]
+        given += [("wrong", str(image_id)) for image_id in self.wrong]
         given.append(("reason", self.reason))
         if self.limit != PAGE_SIZE:
             given.append(("limit", str(self.limit)))
@@ -97,11 +105,11 @@ class SearchForm:
 
     def with_text(self, text: str) -> str:
         """The address of the same search for another description."""
-        return replace(self, text=text, like=None, limit=PAGE_SIZE, cursor="").url
+        return replace(self.unmarked_form, text=text, like=None, limit=PAGE_SIZE).url
 
     def more_like(self, image_id: int) -> str:
         """The address of the search for pictures like this one, under the same filters."""
-        return replace(self, text="", like=image_id, limit=PAGE_SIZE, cursor="").url
+        return replace(self.unmarked_form, text="", like=image_id, limit=PAGE_SIZE).url
 
     def without(self, name: str, camera: str = "") -> str:
         """The address without the filter `name`; of the cameras, only `camera` is taken out."""
@@ -114,6 +122,29 @@ class SearchForm:
     @property
     def unfiltered(self) -> str:
         return replace(self, cameras=(), after="", before="", limit=PAGE_SIZE, cursor="").url
+
+    @property
+    def unmarked_form(self) -> SearchForm:
+        """Without marks, from the best match on."""
+        return replace(self, right=(), wrong=(), cursor="")
+
+    @property
+    def unmarked(self) -> str:
+        """The address without marks."""
+        return self.unmarked_form.url
+
+    def marked(self, name: str, image_id: int) -> str:
+        """The address after a picture was marked `right` or `wrong`, or not any more if it was."""
+        was_marked = image_id in getattr(self, name)
+        right, wrong = (
+            tuple(each for each in marked if each != image_id)
+            for marked in (self.right, self.wrong)
+        )
+        if not was_marked and name == "right":
+            right = (*right, image_id)[-MAX_MARKS:]
+        elif not was_marked:
+            wrong = (*wrong, image_id)[-MAX_MARKS:]
+        return replace(self, right=right, wrong=wrong, cursor="").url
 
     @property
     def first_page(self) -> str:
@@ -129,6 +160,8 @@ class SearchForm:
         return SearchRequest(
             text=self.text or None,
             image_id=None if self.text else self.like,
+            like=list(self.right),
+            unlike=list(self.wrong),
             **dict(self._options()),
         )
 
@@ -200,3 +233,9 @@ def _limit_of(given: str) -> int:
     if not (given.isascii() and given.isdigit() and len(given) < 6):
         return PAGE_SIZE
     return min(max(int(given), 1), MAX_LIMIT)
+
+
+def _ids_of(given: Sequence[str]) -> tuple[int, ...]:
+    """Image ids without repetition, the latest that may be marked."""
+    ids = [image_id for image_id in map(_id_of, given) if image_id is not None]
+    return tuple(dict.fromkeys(ids))[-MAX_MARKS:]

@@ -86,6 +86,11 @@ class LiveIndex:
             self._thread = None
             self._snapshots.close(self._seq, self._erased_seq, self._take_snapshot)
 
+    @property
+    def dim(self) -> int:
+        """D, of its vectors."""
+        return self._dim
+
     def nudge(self) -> None:
         """Something was committed: look now, not at the next poll."""
         self._wake.set()

@@ -79,7 +79,7 @@ function arrive(url) {
 /** The filters on the screen, with a picture to search by. */
 function formWith(picture, cursor) {
   const fields = new FormData(document.getElementById("search"));
-  for (const name of ["text", "like", "marks"]) fields.delete(name);
+  for (const name of ["text", "like", "right", "wrong"]) fields.delete(name);
   fields.set("picture", picture);
   if (cursor) fields.set("cursor", cursor);
   return fields;
@@ -235,7 +235,7 @@ document.addEventListener("submit", (event) => {
 /** A changed filter searches again, once there is something to search for. */
 function apply(form) {
   const url = urlOf(form);
-  const asks = url.searchParams.has("text") || url.searchParams.has("like");
+  const asks = ["text", "like", "right"].some((name) => url.searchParams.has(name));
   if (sent) goByPicture(sent);
   else if (asks && url.search !== shown) go(url);
 }
@@ -262,6 +262,9 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target === text && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
     text.form.requestSubmit();
+  } else if (event.key === " " && event.target.matches("a[role=button]")) {
+    event.preventDefault(); // what says that it is a button is pressed like one
+    event.target.click();
   } else if (event.key === "Escape" && document.getElementById("cameras")?.open) {
     document.getElementById("cameras").open = false;
     document.querySelector("#cameras > summary").focus();
