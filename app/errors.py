@@ -107,6 +107,11 @@ KINDS: dict[str, Kind] = {
     "cursor_outdated": Kind(
         409, "Cursor outdated", "Search again, from the first page: the model or the past changed."
     ),
+    "people_unavailable": Kind(
+        409,
+        "No people with this model",
+        "Search without `group_by`, or have PASSERBY_PERSON_COSINE set: docs/people.md.",
+    ),
     "attention_unavailable": Kind(
         501, "No explanation", "Serve a model with CLIP's two towers to be told why."
     ),

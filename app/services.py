@@ -50,6 +50,8 @@ class Services:
     tracing: Tracing
     judge: Judge | None = None  # None where nobody measured what the model's scores are worth
     shown: Shown = field(default_factory=Shown)
+    person_cosine: float | None = None
+    """Mean cosine above which pictures are one person; None where nobody knows it."""
     imports: ImportRunner | None = None
 
 

@@ -42,6 +42,12 @@ class Settings(BaseSettings):
         description="`small` (ships with the program), a checkpoint folder, "
         "`ViT-B-16:openai` and the like, or `file:PATH`.",
     )
+    person_cosine: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="Mean cosine above which pictures are one person. Default: the model's own.",
+    )
     device: str = Field("auto", description="Where the model runs: auto, cpu, cuda, cuda:1, ...")
     num_threads: int = Field(1, ge=1, le=256, description="CPU threads the model uses.")
 

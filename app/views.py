@@ -15,6 +15,7 @@ from app.schemas import (
     GallerySummary,
     ImageAttention,
     ImageDetail,
+    Sighting,
     WordWeight,
 )
 from indexer.audit_log import AuditRow
@@ -93,6 +94,22 @@ def show_image(image: Image) -> ImageDetail:
         legal_hold=image.legal_hold,
         image_url=image_url(image.id),
         thumbnail_url=thumbnail_url(image.id),
+    )
+
+
+def show_sighting(score: float, row: Image) -> Sighting:
+    """A picture that was found."""
+    return Sighting(
+        image_id=row.id,
+        score=round(score, 6),
+        image_url=image_url(row.id),
+        thumbnail_url=thumbnail_url(row.id),
+        file_name=row.file_name,
+        camera=row.camera,
+        captured_at=row.captured_at,
+        box=box_list(row.box),
+        tags=list(row.tags),
+        external_id=row.external_id,
     )
 
 

@@ -13,6 +13,7 @@ from app.errors import CommandError
 from app.explanations import Explainer, Explanations
 from app.imports.runner import ImportRunner
 from app.metrics import Metrics
+from app.people import know_people
 from app.query_picture import PictureVectors
 from app.query_vectors import QueryVectors
 from app.readiness import watch_parts
@@ -83,6 +84,7 @@ def build_services(
         watches,
         metrics,
         tracing,
+        person_cosine=know_people(settings, encoder),
         judge=make_judge(encoder, live_index),
         imports=imports,
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
 from indexer.columns import NO_TIME, CodedColumn, Column, to_microseconds
+from indexer.people import Pool, find_neighbours
 from indexer.records import Filters, Hit, Place
 from indexer.vector_index.faiss_index import FaissIndex
 
@@ -79,6 +80,36 @@ class GalleryView:
             kept_F &= (scores_F < last.score) | ((scores_F == last.score) & (ids_F > last.image_id))
         ids_K, scores_K = ids_F[kept_F][:k], scores_F[kept_F][:k]
         return list(map(Hit, ids_K.tolist(), scores_K.tolist()))
+
+    def pool(
+        self,
+        query_D: NDArray[np.float32],
+        num_hits: int,
+        reach: float,
+        filters: Filters,
+        *,
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> Pool:
+        """The best hits, and the pictures within the filters whose cosine with one is above reach.
+
+        least, without: see search.
+        """
+        hits = self.search(query_D, num_hits, filters, least=least, without=without)
+        ids_K = np.array([hit.image_id for hit in hits], np.int64)
+        allowed_N = self._allowed(filters, None)
+        if without:
+            others_N = ~np.isin(self._index.ids, list(without))
+            allowed_N = others_N if allowed_N is None else allowed_N & others_N
+        found_K = np.flatnonzero(np.isin(self._index.ids, ids_K))
+        hits_K = found_K[np.argsort(self._index.ids[found_K])][np.argsort(np.argsort(ids_K))]
+        vectors_ND = self._index.vectors()
+        near = find_neighbours(vectors_ND[hits_K], vectors_ND, reach, allowed_N)
+        positions_P = np.concatenate([hits_K, np.setdiff1d(near, hits_K)])
+        vectors_PD = vectors_ND[positions_P].astype(np.float32)
+        scores_P = np.clip(vectors_PD @ query_D, -1, 1)
+        scores_P[: len(hits)] = [hit.score for hit in hits]
+        return Pool(self._index.ids[positions_P], scores_P, vectors_PD, len(hits))
 
     def size_at(self, seq: int) -> int:
         """How many of its rows were there after change `seq`."""

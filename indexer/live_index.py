@@ -15,6 +15,7 @@ from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
 from indexer.errors import PlaceLost
 from indexer.gallery_view import GalleryView
+from indexer.people import Pool
 from indexer.read_write_lock import ReadWriteLock
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.snapshot import Snapshot
@@ -156,6 +157,28 @@ class LiveIndex:
             if view is None:
                 return np.empty((0, self._dim), np.float16), 0
             return view.sample(at_most, filters)
+
+    def pool(
+        self,
+        gallery: str,
+        query_D: NDArray[np.float32],
+        num_hits: int,
+        reach: float,
+        filters: Filters = _ALL,
+        *,
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> tuple[Pool, int, Generation | None]:
+        """The best hits with what may show the same people, how many pictures were searched, and
+        what was ranked; see GalleryView.pool. Raises GalleryNotFound, DatabaseUnavailable."""
+        gallery_id = self._catalogue.gallery_id(gallery)
+        with self._views_lock.reading():
+            view, applied = self._views.get(gallery_id), self._applied
+            newest = None if applied is None else Generation(applied.seq, applied.committed_at)
+            if view is None:
+                view = GalleryView(self._dim)
+            found = view.pool(query_D, num_hits, reach, filters, least=least, without=without)
+            return found, len(view), newest
 
     def _reach(self, generation: Generation) -> None:
         """Have everything applied that a generation holds; another process may have told of it.

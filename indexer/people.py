@@ -9,6 +9,7 @@ Shapes: N pictures, Q hits, P hits and their neighbours, F found, D embedding.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,10 +20,23 @@ MAX_PICTURES = 200
 """Of one person: what fits more pictures than that is rather a uniform than a person."""
 NEIGHBOURS = 32
 """Of a hit, that may be more pictures of the same person."""
+MAX_NEIGHBOURS = 2_048
+"""Of all hits together: grouping takes the square of it in time and memory."""
 MARGIN = 0.05
 """Below the threshold: a picture may fit a group's mean and be a little further from its hit."""
 _NEVER = -np.inf
 _CHUNK_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A search's hits, best first, and behind them what may show the same people: ids (P,), their
+    scores (P,) and unit vectors (P, D)."""
+
+    ids_P: NDArray[np.int64]
+    scores_P: NDArray[np.float32]
+    vectors_PD: NDArray[np.float32]
+    num_hits: int
 
 
 def group_people(
@@ -81,25 +95,26 @@ def _number(group_N: NDArray[np.int64]) -> NDArray[np.int64]:
     return numbered_N
 
 
-def join_hits(
-    hits_Q: NDArray[np.int64],
-    gallery_ND: NDArray[np.floating],
-    threshold: float,
-    allowed_N: NDArray[np.bool_] | None = None,
+def split_people(
+    vectors_PD: NDArray[np.floating], num_hits: int, threshold: float
 ) -> list[NDArray[np.int64]]:
-    """People whom some hits show, each as positions in the gallery, in the order of their best
-    hits; with their other pictures, which are no hits.
-
-    hits_Q: positions, best first. gallery_ND: unit. allowed_N: which pictures may be shown at
-    all; None for all. No picture is in two people.
-    """
-    near = find_neighbours(gallery_ND[hits_Q], gallery_ND, threshold - MARGIN, allowed_N)
-    pool_P = np.concatenate([hits_Q, np.setdiff1d(near, hits_Q)])
-    person_P = group_people(gallery_ND[pool_P], threshold)
+    """People whom the first num_hits pictures show, in the order of their best hits, each as
+    ascending places among all P pictures. No picture is in two people."""
+    person_P = group_people(vectors_PD, threshold)
     order_P = np.argsort(person_P, kind="stable")
-    num_people = len(np.unique(person_P[: len(hits_Q)]))  # those behind them have no hit
+    num_people = len(np.unique(person_P[:num_hits]))  # those behind them have no hit
     starts = np.searchsorted(person_P[order_P], np.arange(num_people + 1))
-    return [pool_P[order_P[a:b]] for a, b in pairwise(starts.tolist())]
+    return [order_P[a:b] for a, b in pairwise(starts.tolist())]
+
+
+def join_hits(
+    hits_Q: NDArray[np.int64], gallery_ND: NDArray[np.floating], threshold: float
+) -> list[NDArray[np.int64]]:
+    """The people whom some hits show, each as positions in the gallery, with their other pictures
+    from all of it, which are no hits. hits_Q: positions, best first."""
+    near = find_neighbours(gallery_ND[hits_Q], gallery_ND, threshold - MARGIN)
+    pool_P = np.concatenate([hits_Q, np.setdiff1d(near, hits_Q)])
+    return [pool_P[person] for person in split_people(gallery_ND[pool_P], len(hits_Q), threshold)]
 
 
 def find_neighbours(
@@ -107,14 +122,18 @@ def find_neighbours(
     gallery_ND: NDArray[np.floating],
     least: float,
     allowed_N: NDArray[np.bool_] | None = None,
-    most: int = NEIGHBOURS,
+    most: int | None = None,
 ) -> NDArray[np.int64]:
     """Positions, ascending, of each hit's `most` closest pictures whose cosine is above `least`.
 
-    allowed_N: which may be among them; None for all. The gallery is read in chunks.
+    allowed_N: which may be among them; None for all. most: None for NEIGHBOURS, or fewer where
+    the hits are so many that there would be more than MAX_NEIGHBOURS. The gallery is read in
+    chunks.
     """
     hits_QD = hits_QD.astype(np.float32)
     num_hits, dim = hits_QD.shape
+    if most is None:
+        most = max(1, min(NEIGHBOURS, MAX_NEIGHBOURS // max(1, num_hits)))
     chunk = max(1, _CHUNK_BYTES // (4 * max(dim, num_hits)))
     found: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     for start in range(0, len(gallery_ND), chunk):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.attention import Attention, can_explain, explain
 from model.calibration import Calibration, read_calibration
+from model.checkpoint import read_card
 from model.encoder import DualEncoder
 from model.tokens import count_tokens
 from model.zoo import find_checkpoint, load_encoder
@@ -21,10 +22,17 @@ BATCH = 64
 class Runtime:
     """A DualEncoder behind plain arrays, in batches of bounded memory."""
 
-    def __init__(self, encoder: DualEncoder, calibration: Calibration | None = None) -> None:
+    def __init__(
+        self,
+        encoder: DualEncoder,
+        calibration: Calibration | None = None,
+        person_cosine: float | None = None,
+    ) -> None:
         self._encoder = encoder
         self.calibration = calibration
         """What its scores are worth; None where nobody measured it."""
+        self.person_cosine = person_cosine
+        """Mean cosine above which pictures are one person; None where nobody measured it."""
 
     @property
     def fingerprint(self) -> str:
@@ -80,4 +88,7 @@ def load_runtime(path_or_name: str, device: str = "auto", num_threads: int = 1) 
     encoder = load_encoder(path_or_name, device)
     folder = find_checkpoint(path_or_name)
     calibration = None if folder is None else read_calibration(folder, encoder.fingerprint)
-    return Runtime(encoder, calibration)
+    person_cosine = None if folder is None else read_card(folder).get("person_cosine")
+    return Runtime(
+        encoder, calibration, person_cosine if isinstance(person_cosine, float) else None
+    )

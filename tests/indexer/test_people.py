@@ -68,11 +68,10 @@ def test_hits_bring_their_other_pictures_and_nobody_elses() -> None:
     assert [person.tolist() for person in people] == [[5, 0, 2], [1, 3]]
 
 
-def test_hits_bring_only_what_is_allowed() -> None:
+def test_neighbours_are_only_what_is_allowed() -> None:
     gallery_ND = at_angles(0, 1, 2, 90)
     allowed_N = np.array([True, False, True, True])
-    people = join_hits(np.array([0]), gallery_ND, 0.99, allowed_N)
-    assert [person.tolist() for person in people] == [[0, 2]]
+    assert find_neighbours(gallery_ND[:1], gallery_ND, 0.99, allowed_N).tolist() == [0, 2]
     assert join_hits(np.empty(0, np.int64), gallery_ND, 0.99) == []
 
 
