@@ -37,11 +37,33 @@ class WordWeight(Protocol):
     def weight(self) -> float: ...
 
 
+class Part(Protocol):
+    """text[start:end]: a thing that is described, as "a red coat"."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+class PartEffect(Protocol):
+    """A part and by how much the cosine would fall without it; negative where it would rise."""
+
+    @property
+    def part(self) -> Part: ...
+    @property
+    def effect(self) -> float: ...
+
+
 class Explanation(Protocol):
     """What makes a text and a picture similar. The highest weights are 1, or all are 0."""
 
     @property
     def words(self) -> Sequence[WordWeight]: ...
+    @property
+    def parts(self) -> Sequence[PartEffect]: ...
     @property
     def grid_RC(self) -> NDArray[np.float32]:
         """Weights of the picture's parts, 0 to 1."""

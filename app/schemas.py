@@ -424,6 +424,19 @@ class WordWeight(BaseModel):
     weight: float = Field(description="0 to 1; 1 for the word that did most.")
 
 
+class PartEffect(BaseModel):
+    """A part of the description, as "a red coat", and what it did for the score."""
+
+    text: str
+    start: int = Field(description="Its first character in `text`; Unicode code points.")
+    end: int = Field(description="The character behind its last.")
+    effect: float = Field(
+        description="By how much the score would fall without it. Below 0 the picture fits the "
+        "rest better: it does not seem to show this part."
+    )
+    overlay_url: str = Field(description="Where the model looks for this part alone, as a PNG.")
+
+
 class AttentionGrid(BaseModel):
     """Equal parts of the picture, or of its box, from the top left."""
 
@@ -439,6 +452,9 @@ class ImageAttention(BaseModel):
     text: str = Field(description="The description, as it was read.")
     score: float = Field(description="Cosine similarity, as search gives it.")
     words: list[WordWeight] = Field(description="In order, without punctuation.")
+    parts: list[PartEffect] = Field(
+        description="In order; none where the description names one thing only."
+    )
     truncated: bool = Field(description="Whether words at the end were not read; they weigh 0.")
     box: BoxList | None = Field(description="What the grid lies over; the whole picture if null.")
     grid: AttentionGrid

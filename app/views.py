@@ -15,6 +15,7 @@ from app.schemas import (
     GallerySummary,
     ImageAttention,
     ImageDetail,
+    PartEffect,
     Sighting,
     WordWeight,
 )
@@ -125,6 +126,16 @@ def show_attention(
         words=[
             WordWeight(word=word.word, start=word.start, end=word.end, weight=round(word.weight, 4))
             for word in explanation.words
+        ],
+        parts=[
+            PartEffect(
+                text=one.part.text,
+                start=one.part.start,
+                end=one.part.end,
+                effect=round(one.effect, 4),
+                overlay_url=overlay_url(image.id, one.part.text),
+            )
+            for one in explanation.parts
         ],
         truncated=truncated,
         box=box_list(image.box),

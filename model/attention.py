@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from model.encoder import DualEncoder
+from model.parts import PartEffect, weigh_parts
 from model.tokens import tokenize
 from model.words import find_words
 
@@ -40,11 +41,13 @@ class Attention:
     words: in the text's order, without punctuation; weight 0 where the text was cut before them.
     grid_RC: float32 weights of the picture's patches, 1 for the highest; all 0 where none counts.
     similarity: the cosine of the two, -1..1.
+    parts: what each part of the text adds to it; see weigh_parts.
     """
 
     words: tuple[WordWeight, ...]
     grid_RC: NDArray[np.float32]
     similarity: float
+    parts: tuple[PartEffect, ...] = ()
 
     def heat_map(self, height: int, width: int) -> NDArray[np.float32]:
         """The grid over a picture of this size in pixels, smooth between centres of patches."""
@@ -80,6 +83,7 @@ def explain(encoder: DualEncoder, pixels_3HW: Tensor, text: str) -> Attention:
         ),
         _scale(of_patches_P.cpu().numpy()).reshape(encoder.clip.visual.grid_size),
         float(similarity.detach()),
+        weigh_parts(encoder, F.normalize(image_1D.detach().float(), dim=-1)[0], text),
     )
 
 

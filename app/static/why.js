@@ -9,6 +9,8 @@ const toggle = document.getElementById("show-overlay");
 const overlay = document.getElementById("overlay");
 const image = overlay.querySelector("image");
 
+let whole = "";
+
 why.hidden = false;
 try {
   tell(await ask(why.dataset.url));
@@ -20,28 +22,61 @@ function tell(found) {
   document.getElementById("why-words").replaceChildren(...tint(found));
   const place = placeOf(found.grid);
   const where = place && ` In the ${found.box ? "box" : "picture"}: ${place}.`;
-  said.textContent = weighed(found.words) + where;
+  said.textContent = weighed(found.words) + where + missed(found.parts);
   if (!place) return;
   overlay.setAttribute("aria-label", `Where the model looked: most at the ${place}`);
   document.getElementById("overlay-shown").hidden = false;
-  toggle.addEventListener("change", () => show(found.overlay_url));
-  if (toggle.checked) show(found.overlay_url); // the browser kept it over a reload
+  whole = found.overlay_url;
+  toggle.addEventListener("change", () => show(whole));
+  image.addEventListener("error", forget);
+  if (toggle.checked) show(whole); // the browser kept it over a reload
 }
 
-/** The text as nodes, each word with its weight for the style sheet. Offsets count code points. */
-function tint({ text, words }) {
+/** The text as nodes: each word with its weight for the style sheet, within the part that it
+ * belongs to, if any. Offsets count code points. */
+function tint({ text, words, parts }) {
   const chars = Array.from(text);
+  const said = (start, end) => chars.slice(start, end).join("");
   const nodes = [];
   let at = 0;
-  for (const { start, end, weight } of words) {
+  for (const part of [...parts, { start: chars.length, end: chars.length }]) {
+    nodes.push(...tintWords(words, at, part.start, said));
+    if (part.end > part.start) {
+      nodes.push(wrap(part, tintWords(words, part.start, part.end, said)));
+    }
+    at = part.end;
+  }
+  return nodes;
+}
+
+function tintWords(words, from, to, said) {
+  const nodes = [];
+  let at = from;
+  for (const { start, end, weight } of words.filter((word) => word.start >= from && word.end <= to)) {
     const word = document.createElement(weight > STRONG ? "mark" : "span");
-    word.textContent = chars.slice(start, end).join("");
+    word.textContent = said(start, end);
     word.title = `Weight ${weight.toFixed(2)}`;
     word.style.setProperty("--weight", weight);
-    nodes.push(chars.slice(at, start).join(""), word);
+    nodes.push(said(at, start), word);
     at = end;
   }
-  return [...nodes, chars.slice(at).join("")];
+  return [...nodes, said(at, to)];
+}
+
+/** A part of the description: under the pointer, or focused, it shows where the model looks for it. */
+function wrap(part, nodes) {
+  const node = document.createElement("span");
+  node.className = part.effect < 0 ? "part missed" : "part";
+  node.tabIndex = 0;
+  node.append(...nodes);
+  for (const kind of ["pointerenter", "focus"]) node.addEventListener(kind, () => look(part));
+  for (const kind of ["pointerleave", "blur"]) node.addEventListener(kind, () => look(null));
+  return node;
+}
+
+function missed(parts) {
+  const names = parts.filter((part) => part.effect < 0).map((part) => part.text);
+  return names.length ? ` The picture would fit better without: ${names.join("; ")}.` : "";
 }
 
 function weighed(words) {
@@ -60,14 +95,27 @@ function placeOf({ rows, columns, values }) {
   return `${row} ${third(highest % columns, columns, ["left", "centre", "right"])}`;
 }
 
+/** The overlay of a part while it is looked at, else that of the whole description. */
+function look(part) {
+  if (toggle.closest("[hidden]")) return;
+  if (part) {
+    image.setAttribute("href", part.overlay_url);
+    overlay.removeAttribute("hidden");
+  } else {
+    image.removeAttribute("href");
+    show(whole);
+  }
+}
+
 function show(url) {
   overlay.toggleAttribute("hidden", !toggle.checked);
   if (!toggle.checked || image.hasAttribute("href")) return;
   image.setAttribute("href", url);
-  image.addEventListener("error", () => {
-    image.removeAttribute("href");
-    toggle.checked = false;
-    overlay.setAttribute("hidden", "");
-    said.textContent = "The overlay could not be loaded. Try again.";
-  }, { once: true });
+}
+
+function forget() {
+  image.removeAttribute("href");
+  toggle.checked = false;
+  overlay.setAttribute("hidden", "");
+  said.textContent = "The overlay could not be loaded. Try again.";
 }

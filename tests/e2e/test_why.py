@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from model.runtime import load_runtime
 from tests.e2e.conftest import NewPage, Watched
 from tests.e2e.server import SentFile, Server, running_server
 
+SHOWN = draw_identity(20_000_000, seed=0, num_pictures=1)[0].captions[0].rstrip(".")
 CAPTION = draw_identity(20_000_002, seed=0, num_pictures=1)[0].captions[0]
 
 
@@ -87,6 +89,26 @@ def test_overlay_is_switched_by_keyboard_and_lies_on_the_box(
     assert box_of(page, "#overlay image") == pytest.approx(box_of(page, ".frame rect"), abs=3)
     page.keyboard.press("Space")
     expect(overlay).to_be_hidden()
+
+
+def test_parts_say_what_is_missing_and_where_each_is(
+    telling_server: Server, open_page: NewPage
+) -> None:
+    wrong = "a purple suitcase"
+    page = open_page(telling_server, address(1, text=f"{SHOWN}, with {wrong}"))
+    expect(page.locator("#why-said")).to_contain_text("would fit better without: ")
+    assert wrong in page.locator(".missed").all_inner_texts()
+    part = page.locator(".part").first
+    overlay = page.get_by_role("img", name="Where the model looked")
+    with page.expect_response(f"**/images/1/attention.png?text={quote_plus(part.inner_text())}"):
+        part.hover()
+    expect(overlay).to_be_visible()
+    page.mouse.move(0, 0)
+    expect(overlay).to_be_hidden()
+    part.focus()
+    expect(overlay).to_be_visible()
+    page.get_by_label("Show where the model looked").check()
+    expect(page.locator("#overlay image")).to_have_attribute("href", re.compile("suitcase"))
 
 
 def test_why_fits_a_phone_in_both_schemes(telling_server: Server, open_page: NewPage) -> None:
