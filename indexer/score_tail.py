@@ -25,6 +25,8 @@ MAX_FALSE_ALARMS = 0.05
 """`likely` up to here: how often somebody who is not there may be called so."""
 MAX_MISSED = 0.1
 """`unlikely` up to here: how often somebody who is there may be called so."""
+LEAST_RATIO = 3.0
+"""Both are said only of a score that is so many times as frequent where it is true."""
 FEWEST_PICTURES = 100
 """Below, nothing was measured, and a largest score follows no law worth the name."""
 MOST_PICTURES = 4096
@@ -107,9 +109,10 @@ def judge_score(
     match: Match = "unclear"
     if num_words < FEWEST_WORDS:
         return ScoreVerdict(match, false_alarm_rate, miss_rate)
-    if false_alarm_rate <= MAX_FALSE_ALARMS:
+    found_rate, rejected_rate = 1 - miss_rate, 1 - false_alarm_rate
+    if false_alarm_rate <= MAX_FALSE_ALARMS and found_rate >= LEAST_RATIO * false_alarm_rate:
         match = "likely"
-    elif miss_rate <= MAX_MISSED:
+    elif miss_rate <= MAX_MISSED and rejected_rate >= LEAST_RATIO * miss_rate:
         match = "unlikely"
     return ScoreVerdict(match, false_alarm_rate, miss_rate)
 
