@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.cursor import make_cursor, read_cursor
 from app.errors import FieldError, ProblemError, invalid
+from app.negation import split_negation
 from app.people import join_people, show_person
 from app.refinement import refine
 from app.schemas import (
@@ -102,6 +103,7 @@ def find_people(
         results=[_result(rank, hit, row, sightings) for rank, (hit, row) in ranked],
         next_cursor=_next_cursor(found, request, model, num_ahead),
         verdict=_verdict(services, request, found),
+        negated=_negated(request),
         model=model,
         generation=0 if found.generation is None else found.generation.seq,
         indexed=found.indexed,
@@ -122,7 +124,7 @@ def query_vector(
     main_D: NDArray[np.float32] | None = None
     truncated = False
     if request.text is not None:
-        query = services.query_vectors.get(request.text)
+        query = services.query_vectors.get(split_negation(request.text).affirmed)
         main_D, truncated = query.vector_D, query.truncated
     elif request.image_id is not None:
         main_D = _vector_of(services, request.image_id)
@@ -139,6 +141,13 @@ def query_vector(
         return refine(main_D, liked_LD, unliked_UD), truncated
     except ValueError as error:
         raise invalid([FieldError("unlike", str(error))]) from error
+
+
+def _negated(request: SearchOptions) -> list[str]:
+    """What the description denies."""
+    if not isinstance(request, SearchRequest) or request.text is None:
+        return []
+    return list(split_negation(request.text).negated)
 
 
 def _vector_of(services: Services, image_id: int) -> NDArray[np.float32]:
@@ -210,7 +219,11 @@ def _verdict(services: Services, request: SearchOptions, found: Found) -> Verdic
     best, _ = found.rows[0]
     filters = to_filters(request.filters)
     return services.judge.judge(
-        request.gallery, filters, request.text, best.score, found.generation
+        request.gallery,
+        filters,
+        split_negation(request.text).affirmed,
+        best.score,
+        found.generation,
     )
 
 
