@@ -14,7 +14,7 @@ import httpx
 from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
 from app.client import calls
 from app.client.answers import Patience, conclude
-from app.client.calls import Call, SearchOptions
+from app.client.calls import Call, SearchFields
 from app.client.pictures import Picture, batches, open_form
 from app.client.server import POLL_S, RETRIES, TIMEOUT_S, server_options
 from app.schemas import (
@@ -24,6 +24,7 @@ from app.schemas import (
     ImageDetail,
     Readiness,
     SearchResponse,
+    SearchResult,
     State,
     UploadResult,
 )
@@ -67,13 +68,25 @@ class AsyncPasserby:
         await self.aclose()
 
     async def search(
-        self, gallery: str, text: str | None = None, **options: Unpack[SearchOptions]
+        self, gallery: str, text: str | None = None, **options: Unpack[SearchFields]
     ) -> SearchResponse:
         """Pictures by a description, or by likeness to the picture `image_id`, best first.
 
         Raises pydantic's ValidationError for what the server would refuse.
         """
         return await self._run(calls.search(gallery, text, **options))
+
+    async def ranking(
+        self, gallery: str, text: str | None = None, **options: Unpack[SearchFields]
+    ) -> AsyncIterator[SearchResult]:
+        """As search, on to the last picture; `limit` is how many are asked for at a time."""
+        cursor: str | None = ""
+        while cursor is not None:
+            options["cursor"] = cursor or None
+            page = await self.search(gallery, text, **options)
+            for result in page.results:
+                yield result
+            cursor = page.next_cursor
 
     async def galleries(self) -> list[GallerySummary]:
         """Those that the key may see."""

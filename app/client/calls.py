@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -47,10 +47,13 @@ class Call(Generic[T]):
     done_by: frozenset[int] = frozenset()
 
 
-class SearchOptions(TypedDict, total=False):
+class SearchFields(TypedDict, total=False):
     """As in POST /search."""
 
     image_id: int
+    like: list[int]
+    unlike: list[int]
+    group_by: Literal["none", "person"]
     limit: int
     min_score: float | None
     cursor: str | None
@@ -58,9 +61,7 @@ class SearchOptions(TypedDict, total=False):
     reason: str | None
 
 
-def search(
-    gallery: str, text: str | None, **options: Unpack[SearchOptions]
-) -> Call[SearchResponse]:
+def search(gallery: str, text: str | None, **options: Unpack[SearchFields]) -> Call[SearchResponse]:
     """Raises pydantic's ValidationError for what the server would refuse."""
     request = SearchRequest(gallery=gallery, text=text, **options)
     body = request.model_dump(mode="json", exclude_unset=True)

@@ -13,7 +13,7 @@ import httpx
 from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
 from app.client import calls
 from app.client.answers import Patience, conclude
-from app.client.calls import Call, SearchOptions
+from app.client.calls import Call, SearchFields
 from app.client.pictures import Picture, batches, open_form
 from app.client.server import POLL_S, RETRIES, TIMEOUT_S, server_options
 from app.schemas import (
@@ -23,6 +23,7 @@ from app.schemas import (
     ImageDetail,
     Readiness,
     SearchResponse,
+    SearchResult,
     State,
     UploadResult,
 )
@@ -66,13 +67,24 @@ class Passerby:
         self.close()
 
     def search(
-        self, gallery: str, text: str | None = None, **options: Unpack[SearchOptions]
+        self, gallery: str, text: str | None = None, **options: Unpack[SearchFields]
     ) -> SearchResponse:
         """Pictures by a description, or by likeness to the picture `image_id`, best first.
 
         Raises pydantic's ValidationError for what the server would refuse.
         """
         return self._run(calls.search(gallery, text, **options))
+
+    def ranking(
+        self, gallery: str, text: str | None = None, **options: Unpack[SearchFields]
+    ) -> Iterator[SearchResult]:
+        """As search, on to the last picture; `limit` is how many are asked for at a time."""
+        cursor: str | None = ""
+        while cursor is not None:
+            options["cursor"] = cursor or None
+            page = self.search(gallery, text, **options)
+            yield from page.results
+            cursor = page.next_cursor
 
     def galleries(self) -> list[GallerySummary]:
         """Those that the key may see."""

@@ -52,6 +52,8 @@ def test_client_does_the_whole_job(url: str, tmp_path: Path) -> None:
 
         found = passerby.search("street", "someone in blue", limit=1)
         assert found.results[0].file_name == "blue.jpg"
+        names = [hit.file_name for hit in passerby.ranking("street", "someone in blue", limit=1)]
+        assert names == ["blue.jpg", "red.jpg"]
         at_gate = SearchFilters(cameras=["gate"])
         found = passerby.search("street", image_id=results[0].image_id, filters=at_gate)
         assert [hit.image_id for hit in found.results] == [results[1].image_id]
