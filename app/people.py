@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FieldError, ProblemError, invalid
-from app.schemas import MAX_PEOPLE, Person, SearchOptions, SearchRequest
+from app.schemas import MAX_PEOPLE, Person, SearchOptions
 from app.services import Services
 from app.settings import Settings
 from app.views import show_sighting
@@ -62,7 +62,6 @@ def join_people(
             f"{services.query_vectors.model}.",
         )
     _check(request)
-    asked_with = request.image_id if isinstance(request, SearchRequest) else None
     num_hits = min(HITS_EACH * request.limit + 20, MAX_HITS)
     while True:
         pool, indexed, generation = services.live_index.pool(
@@ -72,7 +71,7 @@ def join_people(
             threshold - MARGIN,
             filters,
             least=-1.0 if request.min_score is None else request.min_score,
-            without=() if asked_with is None else (asked_with,),
+            without=request.left_out,
         )
         people = split_people(pool.vectors_PD, pool.num_hits, threshold)
         if len(people) >= request.limit or pool.num_hits < num_hits or num_hits == MAX_HITS:

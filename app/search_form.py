@@ -14,6 +14,7 @@ from app.schemas import (
     MAX_ID,
     MAX_LIMIT,
     MAX_MARKS,
+    MAX_PEOPLE,
     MAX_REASON_CHARS,
     MAX_TEXT_CHARS,
     PictureSearch,
@@ -24,13 +25,15 @@ from app.schemas import (
 )
 
 PAGE_SIZE = 48
+PAGE_OF_PEOPLE = 24
 
 
 @dataclass(frozen=True)
 class SearchForm:
     """The fields as they were given. after, before: UTC, as `2026-05-01T14:30`. like: an image id;
     a text takes its place. right, wrong: ids of pictures that were marked.
-    problems: a sentence for each field that can't be used."""
+    by: "person" for people in place of pictures. problems: a sentence for each field that can't
+    be used."""
 
     gallery: str
     text: str = ""
@@ -43,6 +46,7 @@ class SearchForm:
     cursor: str = ""
     right: tuple[int, ...] = ()
     wrong: tuple[int, ...] = ()
+    by: str = ""
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -64,6 +68,7 @@ class SearchForm:
             cursor=last("cursor")[:MAX_CURSOR_CHARS],
             right=_ids_of(given.get("right", [])),
             wrong=_ids_of(given.get("wrong", [])),
+            by="person" if last("by") == "person" else "",
         )
         return replace(form, problems=form._find_problems())
 
@@ -88,7 +93,7 @@ class SearchForm:
         """Itself as a query string, without empty fields, in the order in which a browser sends
         the form."""
         like = "" if self.text or self.like is None else str(self.like)
-        given = [("text", self.text), ("like", like), ("gallery", self.gallery)]
+        given = [("text", self.text), ("like", like), ("by", self.by), ("gallery", self.gallery)]
         given += [("camera", camera) for camera in self.cameras]
         given += [("after", self.after), ("before", self.before)]
         given += [("right", str(image_id)) for image_id in self.right]
@@ -146,6 +151,23 @@ class SearchForm:
             wrong = (*wrong, image_id)[-MAX_MARKS:]
         return replace(self, right=right, wrong=wrong, cursor="").url
 
+    def grouped(self, by: str) -> str:
+        """The address of the same search for people ("person") or for pictures ("")."""
+        return replace(self, by=by, limit=PAGE_SIZE, cursor="").url
+
+    @property
+    def num_people(self) -> int:
+        """How many people are asked for: half of what would be pictures."""
+        return min(max(1, self.limit * PAGE_OF_PEOPLE // PAGE_SIZE), MAX_PEOPLE)
+
+    @property
+    def more_people(self) -> str | None:
+        """The address of this search for more people, at the first new one; None for no more."""
+        if self.num_people >= MAX_PEOPLE:
+            return None
+        more = replace(self, limit=min(2 * self.limit, MAX_LIMIT))
+        return f"{more.url}#rank-{self.num_people + 1}"
+
     @property
     def first_page(self) -> str:
         """The address of this search from its best match on."""
@@ -172,8 +194,9 @@ class SearchForm:
     def _options(self) -> SearchOptions:
         return SearchOptions(
             gallery=self.gallery,
-            limit=self.limit,
-            cursor=self.cursor or None,
+            limit=self.num_people if self.by else self.limit,
+            cursor=None if self.by else self.cursor or None,
+            group_by="person" if self.by else "none",
             reason=self.reason or None,
             filters=SearchFilters(
                 cameras=list(self.cameras),

@@ -197,6 +197,7 @@ def _context(
         "examples": EXAMPLES,
         "max_text": MAX_TEXT_CHARS,
         "max_reason": MAX_REASON_CHARS,
+        "can_group": services.person_cosine is not None,
         "max_bytes": services.settings.max_file_bytes,
     }
 
@@ -243,7 +244,8 @@ def _titles(form: SearchForm, found: SearchResponse | None, gallery: Gallery) ->
     if found is None:
         return {"title": title, "announce": title}
     number = len(found.results)
-    pictures = f"{number:,} {'picture' if number == 1 else 'pictures'}"
+    noun = ("person", "people") if form.by else ("picture", "pictures")
+    pictures = f"{number:,} {noun[number != 1]}"
     if found.verdict is not None and found.verdict.match == "unlikely":
         announce = f"Nobody here fits well. The nearest all the same: {pictures}"
     else:
