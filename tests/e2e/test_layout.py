@@ -14,6 +14,7 @@ PAGES = (
     "/",
     "/?gallery=street&text=a+red+coat&camera=north+gate&after=2026-05-01T08:00",
     "/?gallery=street&like=1",
+    "/?gallery=street&text=a+red+coat,+no+hat&right=1&wrong=2&wrong=3&limit=4",
     "/?gallery=street&text=x&after=2030-01-01T00:00",
     "/pictures/1",
     "/upload",
@@ -37,6 +38,8 @@ def test_pages_never_scroll_sideways(server: Server, open_page: NewPage) -> None
         page.goto(path)
         if page.locator("#filters-summary").is_visible():
             page.locator("#filters-summary").click()
+        if page.locator("#own-summary").is_visible():
+            page.locator("#own-summary").click()
         inner_px = page.evaluate("document.documentElement.scrollWidth")
         assert inner_px <= width_px, (path, width_px)
 
