@@ -322,7 +322,7 @@ class SearchResponse(BaseModel):
     indexed: int = Field(description="How many pictures of the gallery were searched.")
     truncated: bool = Field(description="Whether the description was longer than the model reads.")
     negated: list[str] = Field(
-        description="What the description denies, as `hat` of \"no hat\". It was left out of the "
+        description='What the description denies, as `hat` of "no hat". It was left out of the '
         "search: the model would look for it. See docs/search.md."
     )
     timing_ms: Timing
