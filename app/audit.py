@@ -9,8 +9,8 @@ from typing import BinaryIO, TypedDict, Unpack
 
 from app.caller import Caller
 from app.errors import FieldError, ProblemError
-from app.schemas import SearchOptions, SearchRequest, SearchResponse
 from app.search import find_people
+from app.search_schemas import SearchOptions, SearchRequest, SearchResponse
 from app.services import Services
 from indexer.audit_log import Action, Deed
 from indexer.catalogue import Catalogue

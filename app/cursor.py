@@ -13,7 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 
 from app.errors import FieldError, ProblemError, invalid
-from app.schemas import SearchOptions
+from app.search_schemas import SearchOptions
 from indexer.columns import to_microseconds
 from indexer.records import Generation, Hit, Place
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FieldError, ProblemError, invalid
-from app.schemas import MAX_PEOPLE, Person, SearchOptions
+from app.search_schemas import MAX_PEOPLE, Person, SearchOptions
 from app.services import Services
 from app.settings import Settings
 from app.views import show_sighting

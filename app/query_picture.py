@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from app.errors import FieldError, ProblemError, invalid
 from app.problems import field_name, message_of
-from app.schemas import PictureOptions
+from app.search_schemas import PictureOptions
 from indexer.decode import decode, read_header
 from indexer.errors import BadPicture
 from indexer.protocols import ImageEncoder

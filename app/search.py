@@ -17,7 +17,7 @@ from app.errors import FieldError, ProblemError, invalid
 from app.negation import split_negation
 from app.people import join_people, show_person
 from app.refinement import refine
-from app.schemas import (
+from app.search_schemas import (
     PictureSearch,
     SearchFilters,
     SearchOptions,

@@ -9,19 +9,16 @@ from urllib.parse import parse_qs, urlencode
 
 from pydantic import ValidationError
 
-from app.schemas import (
+from app.schemas import MAX_ID, MAX_REASON_CHARS, MAX_TEXT_CHARS, to_line
+from app.search_schemas import (
     MAX_CURSOR_CHARS,
-    MAX_ID,
     MAX_LIMIT,
     MAX_MARKS,
     MAX_PEOPLE,
-    MAX_REASON_CHARS,
-    MAX_TEXT_CHARS,
     PictureSearch,
     SearchFilters,
     SearchOptions,
     SearchRequest,
-    to_line,
 )
 
 PAGE_SIZE = 48

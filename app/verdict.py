@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from app.schemas import Verdict
+from app.search_schemas import Verdict
 from indexer.live_index import LiveIndex
 from indexer.protocols import TextEncoder
 from indexer.records import Filters, Generation

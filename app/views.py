@@ -16,9 +16,9 @@ from app.schemas import (
     ImageAttention,
     ImageDetail,
     PartEffect,
-    Sighting,
     WordWeight,
 )
+from app.search_schemas import Sighting
 from indexer.audit_log import AuditRow
 from indexer.key_ring import AccessKey
 from indexer.records import Box, Gallery, Image

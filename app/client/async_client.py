@@ -23,11 +23,10 @@ from app.schemas import (
     ImageAttention,
     ImageDetail,
     Readiness,
-    SearchResponse,
-    SearchResult,
     State,
     UploadResult,
 )
+from app.search_schemas import SearchResponse, SearchResult
 
 T = TypeVar("T")
 

@@ -21,12 +21,10 @@ from app.schemas import (
     ImageDetail,
     ImageList,
     Readiness,
-    SearchFilters,
-    SearchRequest,
-    SearchResponse,
     State,
     UploadResponse,
 )
+from app.search_schemas import SearchFilters, SearchRequest, SearchResponse
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)

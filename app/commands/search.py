@@ -13,7 +13,7 @@ from app.errors import CommandError
 from app.settings import load_settings
 
 if TYPE_CHECKING:
-    from app.schemas import SearchRequest, SearchResponse, Verdict
+    from app.search_schemas import SearchRequest, SearchResponse, Verdict
     from app.settings import Settings
 
 
@@ -34,7 +34,7 @@ def search(
     model: Model = None,
 ) -> None:
     """Rank a gallery's pictures by a description."""
-    from app.schemas import SearchRequest
+    from app.search_schemas import SearchRequest
 
     request = checked(SearchRequest, gallery=gallery, text=text, limit=limit, reason=reason)
     if server is None:

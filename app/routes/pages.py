@@ -21,14 +21,9 @@ from app.problems import explain
 from app.query_picture import file_of, read_picture_form
 from app.routes import login
 from app.routes.page import PageRoute, render
-from app.schemas import (
-    MAX_NAME_CHARS,
-    MAX_REASON_CHARS,
-    MAX_TEXT_CHARS,
-    SearchOptions,
-    SearchResponse,
-)
+from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_TEXT_CHARS
 from app.search_form import SearchForm
+from app.search_schemas import SearchOptions, SearchResponse
 from app.services import Services
 from app.views import attention_url
 from indexer.catalogue import SLUG

@@ -21,7 +21,8 @@ from app.client import Answered, AsyncPasserby, Passerby, Picture, Unreachable
 from app.client.pictures import batches
 from app.errors import CommandError
 from app.main import create_app
-from app.schemas import FileMetadata, SearchFilters
+from app.schemas import FileMetadata
+from app.search_schemas import SearchFilters
 from app.services import Services
 from app.settings import Settings
 from tests.app.conftest import both_databases

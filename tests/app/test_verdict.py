@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.commands.search import say_verdict
 from app.main import create_app
-from app.schemas import Verdict
+from app.search_schemas import Verdict
 from app.settings import Settings
 from app.verdict import Judge
 from app.wiring import build_services
