@@ -154,7 +154,7 @@ def test_json_lines_hold_the_request(
 ) -> None:
     written = log_to(log_format="json")
 
-    def say(gallery: str, *_: object) -> None:
+    def say(gallery: str, *_: object, **__: object) -> None:
         logging.getLogger("passerby.anywhere").info("deep in a thread")
         raise ZeroDivisionError
 
