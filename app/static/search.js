@@ -34,7 +34,7 @@ async function go(url, { push = true } = {}) {
   clearTimeout(timer);
   const request = (current = new AbortController());
   const results = document.getElementById("results");
-  const asked = document.getElementById("text")?.value;
+  const asked = typed();
   results?.setAttribute("aria-busy", "true");
   try {
     const page = await load(url, request.signal);
@@ -50,17 +50,27 @@ async function go(url, { push = true } = {}) {
   }
 }
 
-/** Put the new page in place of this one; the focus and what was typed meanwhile stay. */
-function show(page, asked) {
+/** What stands in the fields that are typed into. */
+function typed() {
+  const fields = ["text", "after", "before"].map((id) => document.getElementById(id));
+  return Object.fromEntries(fields.filter(Boolean).map((field) => [field.id, field.value]));
+}
+
+/** Put the new page in place of this one; the focus and what was typed since `asked` stay. */
+function show(page, asked = {}) {
   const focused = document.activeElement?.id;
-  const { value: typed, selectionStart, selectionEnd } = document.getElementById("text") ?? {};
+  const now = typed();
+  const { selectionStart, selectionEnd } = document.getElementById("text") ?? {};
   const open = [...main.querySelectorAll("details[open]")].map((details) => details.id);
   main.replaceChildren(...page.getElementById("main").childNodes);
   const nav = document.querySelector("header nav"); // its links lead to this gallery
   nav.replaceChildren(...page.querySelector("header nav").childNodes);
   document.title = page.title;
   const text = document.getElementById("text");
-  if (text && typed !== asked) text.value = typed;
+  for (const [id, value] of Object.entries(now)) {
+    const field = document.getElementById(id);
+    if (field && value !== asked[id]) field.value = value;
+  }
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   const again = document.getElementById(focused) ?? document.getElementById("results");
   again?.focus({ preventScroll: true });

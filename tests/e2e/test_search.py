@@ -177,6 +177,10 @@ def test_typing_during_a_search_is_not_lost(server: Server, open_page: NewPage) 
     box.press_sequentially(" and a hat")
     expect(page.locator(".rank").first).to_be_visible()
     expect(box).to_have_value("a red coat and a hat")
+    page.get_by_label("From").fill("2026-05-01T08:15")
+    page.get_by_label("Until").fill("2026-05-01T09:15")  # leaving the first one searches
+    expect(page).to_have_url(re.compile("after=2026-05-01T08"))
+    expect(page.get_by_label("Until")).to_have_value("2026-05-01T09:15")
 
 
 def test_search_works_without_javascript(server: Server, open_page: NewPage) -> None:

@@ -72,6 +72,7 @@ def test_upload_makes_a_gallery_and_follows_until_searchable(
     page.get_by_label("Only problems").check()
     assert page.locator("#rows tr:visible").count() == 2
     page.get_by_role("link", name="Search this gallery").click()
+    page.wait_for_load_state()  # Enter is for the script, which comes after the form
     page.get_by_label("Describe the person").fill("a blue coat")
     page.keyboard.press("Enter")
     expect(page.locator(".shot img").first).to_have_attribute("alt", "Picture blue.jpg")
