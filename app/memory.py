@@ -1,9 +1,10 @@
-"""How the C library hands out memory."""
+"""How memory is handed out and taken back."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 
 _ARENA_MAX = -8  # of <malloc.h>
 _FEW = 2
@@ -17,3 +18,9 @@ def keep_few_arenas() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, _FEW)
+
+
+def leave_out_of_collection() -> None:
+    """What is there by now stays: looking through it again and again would hold requests up."""
+    gc.collect()
+    gc.freeze()

@@ -14,7 +14,7 @@ import typer
 from app.commands.options import DataDir, Host, MetricsPort, Model, Port
 from app.errors import CommandError
 from app.logs import start_log
-from app.memory import keep_few_arenas
+from app.memory import keep_few_arenas, leave_out_of_collection
 from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def run_server(
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
+                leave_out_of_collection()
                 listener.listen(_MOST_WAITING_CLIENTS)
                 announce(f"http://{url_host(settings.host)}:{listener.getsockname()[1]}")
 

@@ -35,3 +35,11 @@ def test_keep_few_arenas_holds_for_threads_that_come_later() -> None:
         for how in ("many", "few")
     )
     assert few <= 1 < many  # the first arena is the heap
+
+
+def test_what_is_left_out_of_collection_is_not_looked_through() -> None:
+    code = (
+        "import gc; from app.memory import leave_out_of_collection; "
+        "leave_out_of_collection(); print(gc.get_freeze_count() > 1000, len(gc.get_objects()) < 50)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True True\n"
