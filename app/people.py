@@ -70,7 +70,7 @@ def join_people(
             num_hits,
             threshold - MARGIN,
             filters,
-            least=-1.0 if request.min_score is None else request.min_score,
+            least=request.least,
             without=request.left_out,
         )
         people = split_people(pool.vectors_PD, pool.num_hits, threshold)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -139,6 +140,14 @@ def field_name(location: Sequence[int | str]) -> str:
     """`("body", "filters", "cameras", 0)` -> `filters.cameras.0`."""
     parts = location[1:] if location and location[0] in SOURCES else location
     return ".".join(str(part)[:200] for part in parts) or "body"
+
+
+def invalid_fields(error: ValidationError, *place: str) -> ProblemError:
+    """A 422 that names each field that pydantic found wrong in what stands at `place`."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return invalid(
+        [FieldError(field_name((*place, *item["loc"])), message_of(dict(item))) for item in found]
+    )
 
 
 def message_of(item: dict[str, Any]) -> str:

@@ -15,10 +15,11 @@ from fastapi import Request
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 
-from app.errors import FieldError, ProblemError, invalid
-from app.problems import field_name, message_of
+from app.errors import FieldError, invalid
+from app.forms import open_form, require_known
+from app.problems import invalid_fields
+from app.query_vectors import require_unit
 from app.search_schemas import PictureOptions
 from indexer.decode import decode, read_header
 from indexer.errors import BadPicture
@@ -47,9 +48,7 @@ class PictureVectors:
             read_header(file, self._limits, box)
             pixels_HW3 = decode(file, self._encoder.image_size, box, self._limits)
             vector_D: NDArray[np.float32] = self._encoder.encode_image(pixels_HW3[None])[0]
-        if not abs(float(np.linalg.norm(vector_D)) - 1) < 1e-3:
-            raise RuntimeError(f"the model {self._encoder.fingerprint} gave no unit vector")
-        return vector_D
+        return require_unit(vector_D, self._encoder.fingerprint)
 
     def identify(self, file: BinaryIO) -> str:
         """The SHA-256 of the file, in hexadecimal. Raises BadPicture for one too large or empty."""
@@ -77,20 +76,14 @@ class PictureQuestion:
 @asynccontextmanager
 async def read_picture_form(request: Request) -> AsyncIterator[FormData]:
     """A form with at most one file, gone when the block is left. Raises ProblemError (4xx)."""
-    try:
-        form = await request.form(
-            max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_OPTIONS_BYTES
-        )
-    except HTTPException as error:
-        if str(error.detail).startswith("Too many files"):
-            raise ProblemError("too_many_files", "Search by one picture at a time.") from error
-        raise ProblemError(
-            "malformed_request", f"The form can't be read: {error.detail}"
-        ) from error
-    try:
+    async with open_form(
+        request,
+        max_files=1,
+        max_fields=MAX_FIELDS,
+        max_part_bytes=MAX_OPTIONS_BYTES,
+        too_many="Search by one picture at a time.",
+    ) as form:
         yield form
-    finally:
-        await form.close()
 
 
 def file_of(form: FormData, name: str) -> BinaryIO:
@@ -103,8 +96,7 @@ def file_of(form: FormData, name: str) -> BinaryIO:
 
 def parse_question(form: FormData) -> PictureQuestion:
     """`picture` and `options` of a form. Raises ProblemError (422) naming each wrong field."""
-    if unknown := sorted(set(form) - {"picture", "options"}):
-        raise invalid([FieldError(name[:200], "unknown field") for name in unknown])
+    require_known(form, {"picture", "options"})
     file = file_of(form, "picture")
     given = form.getlist("options")
     if len(given) != 1 or not isinstance(given[0], str):
@@ -112,13 +104,7 @@ def parse_question(form: FormData) -> PictureQuestion:
     try:
         options = PictureOptions.model_validate(json.loads(given[0]))
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        raise invalid(
-            [
-                FieldError(field_name(("options", *item["loc"])), message_of(dict(item)))
-                for item in found
-            ]
-        ) from None
+        raise invalid_fields(error, "options") from None
     except (ValueError, RecursionError) as error:
         raise invalid([FieldError("options", f"can't be read as JSON: {error}")]) from None
     return PictureQuestion(file, options)

@@ -50,7 +50,12 @@ class QueryVectors:
         Raises RuntimeError if the model's answer is no unit vector.
         """
         vector_D: NDArray[np.float32] = self._encoder.encode_text([text])[0]
-        norm = float(np.linalg.norm(vector_D))
-        if not abs(norm - 1) < 1e-3:  # also when it is not a number
-            raise RuntimeError(f"the model {self.model} gave a vector of length {norm}, not 1")
-        return vector_D
+        return require_unit(vector_D, self.model)
+
+
+def require_unit(vector_D: NDArray[np.float32], model: str) -> NDArray[np.float32]:
+    """The vector itself. Raises RuntimeError if it is no unit vector."""
+    norm = float(np.linalg.norm(vector_D))
+    if not abs(norm - 1) < 1e-3:  # also when it is not a number
+        raise RuntimeError(f"the model {model} gave a vector of length {norm}, not 1")
+    return vector_D

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.cursor import make_cursor, read_cursor
 from app.errors import FieldError, ProblemError, invalid
 from app.negation import split_negation
-from app.people import join_people, show_person
+from app.people import People, join_people, show_person
 from app.refinement import refine
 from app.search_schemas import (
     PictureSearch,
@@ -32,7 +32,9 @@ from app.tracing import note_laps
 from app.views import show_sighting
 from indexer.errors import GalleryNotFound
 from indexer.pulse import Lap
-from indexer.records import SLUG, Box, Filters, Generation, Hit, Image, Place
+from indexer.records import SLUG, Box, Filters, Generation, Hit, Image, Place, Ranking
+
+T = TypeVar("T")
 
 MAX_TRIES = 5
 
@@ -169,34 +171,45 @@ def find_rows(
     behind: Place | None = None,
 ) -> Found:
     """The hits with their rows, as many as asked for whenever there are as many; with a place,
-    those behind it.
+    those behind it."""
 
-    The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
-    """
-    filters = to_filters(request.filters)
-    for _ in range(MAX_TRIES):
-        with watch.lap("index"):
-            ranking = services.live_index.search(
-                request.gallery,
-                query_D,
-                request.limit + 1,  # one more tells whether there is a next page
-                filters,
-                behind=behind,
-                least=-1.0 if request.min_score is None else request.min_score,
-                without=request.left_out,
-            )
-            hits = ranking.hits[: request.limit]
-        with watch.lap("rows"):
-            rows = services.catalogue.images([hit.image_id for hit in hits])
-        if len(rows) == len(hits):
-            break
-        services.live_index.catch_up()
+    def look() -> tuple[Ranking, list[Hit]]:
+        ranking = services.live_index.search(
+            request.gallery,
+            query_D,
+            request.limit + 1,  # one more tells whether there is a next page
+            to_filters(request.filters),
+            behind=behind,
+            least=request.least,
+            without=request.left_out,
+        )
+        return ranking, ranking.hits[: request.limit]
+
+    ranking, hits, rows = _look_with_rows(services, look, watch)
     return Found(
         rows=[(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows],
         generation=ranking.generation,
         indexed=ranking.indexed,
         has_more=len(ranking.hits) > len(hits),
     )
+
+
+def _look_with_rows(
+    services: Services, look: Callable[[], tuple[T, list[Hit]]], watch: Stopwatch
+) -> tuple[T, list[Hit], dict[int, Image]]:
+    """What looking into the index gives, and the rows of its hits.
+
+    The index is a view, a moment behind: when a hit's row is gone, it is brought up to date.
+    """
+    for _ in range(MAX_TRIES):
+        with watch.lap("index"):
+            seen, hits = look()
+        with watch.lap("rows"):
+            rows = services.catalogue.images([hit.image_id for hit in hits])
+        if len(rows) == len(hits):
+            break
+        services.live_index.catch_up()
+    return seen, hits, rows
 
 
 def _next_cursor(found: Found, request: SearchOptions, model: str, num_ahead: int) -> str | None:
@@ -232,15 +245,12 @@ def find_grouped(
 ) -> tuple[Found, Sightings]:
     """As find_rows: the best picture of each person; and all pictures of each, by its best one's
     id."""
-    for _ in range(MAX_TRIES):
-        with watch.lap("index"):
-            people = join_people(services, request, query_D, to_filters(request.filters))
-        hits = [hit for pictures in people.pictures for hit in pictures]
-        with watch.lap("rows"):
-            rows = services.catalogue.images([hit.image_id for hit in hits])
-        if len(rows) == len(hits):
-            break
-        services.live_index.catch_up()
+
+    def look() -> tuple[People, list[Hit]]:
+        people = join_people(services, request, query_D, to_filters(request.filters))
+        return people, [hit for pictures in people.pictures for hit in pictures]
+
+    people, _, rows = _look_with_rows(services, look, watch)
     kept = [
         [(hit, rows[hit.image_id]) for hit in pictures if hit.image_id in rows]
         for pictures in people.pictures

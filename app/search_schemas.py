@@ -74,6 +74,11 @@ class SearchOptions(Request):
         raise NotImplementedError
 
     @property
+    def least(self) -> float:
+        """The score from which on pictures are results."""
+        return -1.0 if self.min_score is None else self.min_score
+
+    @property
     def left_out(self) -> list[int]:
         """Pictures that are no results."""
         return []

@@ -6,7 +6,6 @@ that can't be understood is refused as a whole, before anything is stored.
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -17,10 +16,10 @@ from typing import BinaryIO
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 
-from app.errors import FieldError, ProblemError, invalid
-from app.problems import field_name, make_problem, message_of, problem_of, sentence
+from app.errors import FieldError, invalid
+from app.forms import open_form, require_known
+from app.problems import field_name, invalid_fields, make_problem, problem_of, sentence
 from app.schemas import FileMetadata, Problem, UploadResponse, UploadResult
 from app.services import Services
 from app.settings import MB, Settings
@@ -57,35 +56,19 @@ async def read_upload(request: Request, settings: Settings) -> AsyncIterator[Upl
 
     Raises ProblemError: malformed_request, validation_failed, too_many_files, storage_full.
     """
-    try:
-        form = await request.form(
-            max_files=settings.max_files, max_fields=16, max_part_size=MAX_METADATA_BYTES
-        )
-    except HTTPException as error:
-        raise _form_problem(error, settings) from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ProblemError("storage_full", "No space left for this upload.") from error
-    try:
+    async with open_form(
+        request,
+        max_files=settings.max_files,
+        max_fields=16,
+        max_part_bytes=MAX_METADATA_BYTES,
+        too_many=f"Send at most {settings.max_files} files at a time.",
+    ) as form:
         yield parse_form(form)
-    finally:
-        await form.close()
-
-
-def _form_problem(error: HTTPException, settings: Settings) -> HTTPException | ProblemError:
-    said = str(error.detail)
-    if said.startswith("Too many files"):
-        return ProblemError("too_many_files", f"Send at most {settings.max_files} files at a time.")
-    if error.status_code == 400:
-        return ProblemError("malformed_request", f"The form can't be read: {said}")
-    return error
 
 
 def parse_form(form: FormData) -> Upload:
     """Files and metadata, checked against each other. Raises ProblemError (422)."""
-    if unknown := sorted(set(form) - {"files", "metadata"}):
-        raise invalid([FieldError(name[:200], "unknown field") for name in unknown])
+    require_known(form, {"files", "metadata"})
     files = []
     for sent in form.getlist("files"):
         if not isinstance(sent, UploadFile):
@@ -109,12 +92,7 @@ def parse_metadata(document: str) -> dict[str, ImageMetadata]:
     try:
         given = _documents.validate_python(json.loads(document))
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        wrong = [
-            FieldError(field_name(("metadata", *item["loc"])), message_of(dict(item)))
-            for item in found
-        ]
-        raise invalid(wrong) from None
+        raise invalid_fields(error, "metadata") from None
     except (ValueError, RecursionError) as error:
         raise invalid([FieldError("metadata", f"can't be read as JSON: {error}")]) from None
     known = {}

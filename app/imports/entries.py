@@ -26,6 +26,11 @@ class SourceBroken(AppError):
         self.code = code
 
 
+def too_many_entries(most: int) -> SourceBroken:
+    """Of an archive."""
+    return SourceBroken("too_many_entries", f"the archive has more than {most:,} entries: split it")
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why an entry is not even opened."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
 import tempfile
@@ -19,10 +18,11 @@ from starlette.concurrency import run_in_threadpool
 from app.audit import record
 from app.caller import Caller
 from app.errors import FieldError, ProblemError, invalid
+from app.forms import needing_space
 from app.imports.archives import HEAD_BYTES, is_archive
 from app.imports.places import require_allowed
 from app.imports.schemas import PlaceRequest
-from app.problems import field_name, message_of
+from app.problems import invalid_fields
 from app.services import Services
 from app.uploads import shown_name
 from indexer.errors import IndexerError
@@ -69,16 +69,11 @@ async def receive(request: Request) -> AsyncIterator[Received]:
             f"Expected an archive ({ARCHIVE_TYPES[0]}, {ARCHIVE_TYPES[2]}, {ARCHIVE_TYPES[3]}) or "
             "application/json.",
         )
-    try:
-        with tempfile.TemporaryFile() as file:
-            sha256, size_bytes, head = await _spool(request, cast(BinaryIO, file))
-            if not is_archive(head):
-                raise ProblemError("not_an_archive", "The body is neither a zip nor a tar.")
-            yield Received(sha256, size_bytes, cast(BinaryIO, file), None)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ProblemError("storage_full", "No space left for this archive.") from error
+    with needing_space("this archive"), tempfile.TemporaryFile() as file:
+        sha256, size_bytes, head = await _spool(request, cast(BinaryIO, file))
+        if not is_archive(head):
+            raise ProblemError("not_an_archive", "The body is neither a zip nor a tar.")
+        yield Received(sha256, size_bytes, cast(BinaryIO, file), None)
 
 
 async def _spool(request: Request, file: BinaryIO) -> tuple[str, int, bytes]:
@@ -114,12 +109,9 @@ def _read_place(body: bytes) -> Received:
     try:
         place = PlaceRequest.model_validate_json(body).place
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False)
-        if found[0]["type"] == "json_invalid":
+        if error.errors()[0]["type"] == "json_invalid":
             raise ProblemError("malformed_json", "The body can't be read as JSON.") from None
-        raise invalid(
-            [FieldError(field_name(("body", *e["loc"])), message_of(dict(e))) for e in found]
-        ) from None
+        raise invalid_fields(error, "body") from None
     return Received(hashlib.sha256(place.encode()).hexdigest(), len(body), None, place)
 
 

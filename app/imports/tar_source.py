@@ -10,7 +10,15 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import IO, BinaryIO, cast
 
-from app.imports.entries import Entry, Refusal, SourceBroken, is_hidden, judge_name, nothing
+from app.imports.entries import (
+    Entry,
+    Refusal,
+    SourceBroken,
+    is_hidden,
+    judge_name,
+    nothing,
+    too_many_entries,
+)
 from app.imports.meter import DAMAGE, EntryFile, Meter, broken
 
 _GZIP = b"\x1f\x8b"
@@ -50,10 +58,7 @@ class TarSource:
             archive.members = []  # type: ignore[attr-defined]  # else it remembers every one
             num_entries += 1
             if num_entries > self._most_entries:
-                raise SourceBroken(
-                    "too_many_entries",
-                    f"the archive has more than {self._most_entries:,} entries: split it",
-                )
+                raise too_many_entries(self._most_entries)
             if not info.isdir() and not is_hidden(info.name):
                 yield Entry(info.name, _judge(info), partial(_open, archive, info, stream))
         if stream.last_block != bytes(tarfile.BLOCKSIZE):

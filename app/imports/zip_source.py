@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
 
-from app.imports.entries import Entry, Refusal, SourceBroken, is_hidden, judge_name, nothing
+from app.imports.entries import (
+    Entry,
+    Refusal,
+    SourceBroken,
+    is_hidden,
+    judge_name,
+    nothing,
+    too_many_entries,
+)
 from app.imports.meter import DAMAGE, EntryFile, Meter, broken, damaged_entry
 
 _END, _END_BYTES = b"PK\x05\x06", 22
@@ -76,9 +84,7 @@ def _check_directory(file: BinaryIO, size: int, most_entries: int) -> None:
         if len(head) < _HEAD_BYTES or not head.startswith(_HEAD):
             return
         file.seek(sum(struct.unpack_from("<HHH", head, 28)), os.SEEK_CUR)
-    raise SourceBroken(
-        "too_many_entries", f"the archive has more than {most_entries:,} entries: split it"
-    )
+    raise too_many_entries(most_entries)
 
 
 def _judge(info: zipfile.ZipInfo) -> Refusal | None:
