@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.cursor import make_cursor, read_cursor
 from app.errors import FieldError, ProblemError, invalid
-from app.negation import split_negation
+from app.negation import Description, split_negation
 from app.people import People, join_people, show_person
 from app.refinement import refine
 from app.search_schemas import (
@@ -89,8 +89,9 @@ def find_people(
     started = time.perf_counter()
     model = services.query_vectors.model
     behind = None if request.cursor is None else read_cursor(request.cursor, request, model)
+    said = describe(request)
     with watch.lap("encode"):
-        query_D, truncated = query_vector(services, request, picture)
+        query_D, truncated = query_vector(services, request, said, picture)
     sightings: Sightings = {}
     if request.group_by == "person":
         found, sightings = find_grouped(services, request, query_D, watch)
@@ -104,8 +105,8 @@ def find_people(
     return SearchResponse(
         results=[_result(rank, hit, row, sightings) for rank, (hit, row) in ranked],
         next_cursor=_next_cursor(found, request, model, num_ahead),
-        verdict=_verdict(services, request, found),
-        negated=_negated(request),
+        verdict=None if said is None else _verdict(services, request, said, found),
+        negated=[] if said is None else list(said.negated),
         model=model,
         generation=0 if found.generation is None else found.generation.seq,
         indexed=found.indexed,
@@ -114,8 +115,18 @@ def find_people(
     )
 
 
+def describe(request: SearchOptions) -> Description | None:
+    """What a description says and denies; None where there is none."""
+    if not isinstance(request, SearchRequest) or request.text is None:
+        return None
+    return split_negation(request.text)
+
+
 def query_vector(
-    services: Services, request: SearchOptions, picture: BinaryIO | None
+    services: Services,
+    request: SearchOptions,
+    said: Description | None,
+    picture: BinaryIO | None,
 ) -> tuple[NDArray[np.float32], bool]:
     """The unit vector (D,) asked with, and whether the text was cut to make it."""
     if isinstance(request, PictureSearch):
@@ -125,8 +136,8 @@ def query_vector(
     assert isinstance(request, SearchRequest)
     main_D: NDArray[np.float32] | None = None
     truncated = False
-    if request.text is not None:
-        query = services.query_vectors.get(split_negation(request.text).affirmed)
+    if said is not None:
+        query = services.query_vectors.get(said.affirmed)
         main_D, truncated = query.vector_D, query.truncated
     elif request.image_id is not None:
         main_D = _vector_of(services, request.image_id)
@@ -143,13 +154,6 @@ def query_vector(
         return refine(main_D, liked_LD, unliked_UD), truncated
     except ValueError as error:
         raise invalid([FieldError("unlike", str(error))]) from error
-
-
-def _negated(request: SearchOptions) -> list[str]:
-    """What the description denies."""
-    if not isinstance(request, SearchRequest) or request.text is None:
-        return []
-    return list(split_negation(request.text).negated)
 
 
 def _vector_of(services: Services, image_id: int) -> NDArray[np.float32]:
@@ -221,22 +225,21 @@ def _next_cursor(found: Found, request: SearchOptions, model: str, num_ahead: in
     return make_cursor(place, request, model)
 
 
-def _verdict(services: Services, request: SearchOptions, found: Found) -> Verdict | None:
+def _verdict(
+    services: Services, request: SearchOptions, said: Description, found: Found
+) -> Verdict | None:
     """Whether a description's person is likely to be there; None where that can't be told."""
-    if not isinstance(request, SearchRequest) or request.text is None or services.judge is None:
+    if services.judge is None or request.cursor is not None:
         return None
-    if request.cursor is not None or not found.rows or found.generation is None:
+    if not found.rows or found.generation is None:
         return None
+    assert isinstance(request, SearchRequest)
     if request.like or request.unlike:  # it is no description any more
         return None
     best, _ = found.rows[0]
     filters = to_filters(request.filters)
     return services.judge.judge(
-        request.gallery,
-        filters,
-        split_negation(request.text).affirmed,
-        best.score,
-        found.generation,
+        request.gallery, filters, said.affirmed, best.score, found.generation
     )
 
 

@@ -214,9 +214,10 @@ def test_upload_of_too_many_bytes(settings: Settings, services: Services) -> Non
     small = settings.model_copy(update={"max_request_bytes": 2 * MB})
     with TestClient(create_app(small, services), base_url=URL) as http:
         services.catalogue.create_gallery("street")
-        for content in (body, in_chunks(body)):
-            answer = http.post("/galleries/street/images", content=content, headers=headers)
-            assert "2 MB" in assert_problem(answer, 413, "request_too_large")["detail"]
+        for path in ("/galleries/street/images", "/search/image"):
+            for content in (body, in_chunks(body)):
+                answer = http.post(path, content=content, headers=headers)
+                assert "2 MB" in assert_problem(answer, 413, "request_too_large")["detail"]
         headers = {"content-type": "application/json"}
         for content in (b" " * (2 * MB), in_chunks(b" " * (2 * MB))):
             answer = http.post("/search", content=content, headers=headers)
