@@ -6,7 +6,6 @@ Shapes: H, W pixels; R, C rows and columns of a grid over them.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ProblemError
+from app.kept import Kept
 from indexer.decode import decode
 from indexer.records import Box, Image
 from indexer.storage import ObjectStore
@@ -106,9 +106,7 @@ class Explanations:
     def __init__(self, explainer: Explainer, size: int = SIZE) -> None:
         self.model = explainer.fingerprint
         self._explainer = explainer
-        self._size = size
-        self._kept: OrderedDict[tuple[str, Box | None, str], Explanation] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Kept[tuple[str, Box | None, str], Explanation] = Kept(size)
         self._turn = threading.Lock()
 
     def get(self, image: Image, text: str, store: ObjectStore) -> Explanation:
@@ -117,25 +115,16 @@ class Explanations:
         Raises ObjectMissing, StorageUnavailable, BadPicture.
         """
         key = (image.sha256, image.box, text)
-        if (kept := self._find(key)) is not None:
+        if (kept := self._kept.get(key)) is not None:
             return kept
         with self._turn:  # one at a time: each keeps every block's activations in memory
-            if (kept := self._find(key)) is not None:
+            if (kept := self._kept.get(key)) is not None:
                 return kept
             with store.open(image.sha256) as file:
                 pixels_HW3 = decode(file, self._explainer.image_size, image.box)
             made = self._explainer.explain(pixels_HW3, text)
-        with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+        self._kept.put(key, made)
         return made
-
-    def _find(self, key: tuple[str, Box | None, str]) -> Explanation | None:
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
 
 
 def explain_match(services: Services, image: Image, text: str) -> Explanation:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.kept import Kept
 from indexer.protocols import TextEncoder
 
 
@@ -26,22 +25,15 @@ class QueryVectors:
     def __init__(self, encoder: TextEncoder, size: int) -> None:
         self.model = encoder.fingerprint
         self._encoder = encoder
-        self._size = size
-        self._kept: OrderedDict[tuple[str, str], QueryVector] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Kept[tuple[str, str], QueryVector] = Kept(size)
 
     def get(self, text: str) -> QueryVector:
         """The vector of `text`, which is normalised already."""
         key = (self.model, text)
-        with self._lock:
-            if (kept := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
-                return kept
+        if (kept := self._kept.get(key)) is not None:
+            return kept
         made = QueryVector(self.encode(text), self._encoder.is_truncated(text))
-        with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+        self._kept.put(key, made)
         return made
 
     def encode(self, text: str) -> NDArray[np.float32]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.kept import Kept
 from app.search_schemas import Verdict
 from indexer.live_index import LiveIndex
 from indexer.protocols import TextEncoder
@@ -81,8 +81,8 @@ class Judge:
         self._matches = MatchScores(calibration.words, calibration.mean, calibration.deviation)
         self._texts = dict(zip(calibration.words, calibration.reference, strict=True))
         self._vectors: dict[int, NDArray[np.float32]] = {}
-        self._fits: OrderedDict[tuple[str, Filters, int], _Fit] = OrderedDict()
-        self._lock = threading.Lock()
+        self._vectors_lock = threading.Lock()
+        self._fits: Kept[tuple[str, Filters, int], _Fit] = Kept(KEPT)
 
     def judge(
         self, gallery: str, filters: Filters, text: str, best_score: float, generation: Generation
@@ -105,17 +105,12 @@ class Judge:
         """The best scores of people who are not there, from memory where they are fresh."""
         length = nearest_length(num_words, tuple(self._texts))
         key = (gallery, filters, length)
-        with self._lock:
-            kept = self._fits.get(key)
+        kept = self._fits.get(key)
         now = time.monotonic()
         if kept is not None and (kept.generation == generation or now - kept.made_at < FRESH_S):
             return kept.strangers
         fit = _Fit(self._fit(gallery, filters, length), generation, now)
-        with self._lock:
-            self._fits[key] = fit
-            self._fits.move_to_end(key)
-            while len(self._fits) > KEPT:
-                self._fits.popitem(last=False)
+        self._fits.put(key, fit)
         return fit.strangers
 
     def _fit(self, gallery: str, filters: Filters, length: int) -> Gumbel | None:
@@ -130,7 +125,7 @@ class Judge:
 
     def _encoded(self, length: int) -> NDArray[np.float32]:
         """The reference descriptions of this length (R, D), made when they are first needed."""
-        with self._lock:
+        with self._vectors_lock:
             if length not in self._vectors:
                 self._vectors[length] = self._encoder.encode_text(self._texts[length])
             return self._vectors[length]
