@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
+from app.access_keys import create_on_record, revoke_on_record
 from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
-from app.audit import deed_of, deletion_on_record, say_changes
+from app.audit import deletion_on_record, say_changes
 from app.commands.records import command_caller, record_command
 from app.schemas import GallerySummary
 from app.settings import load_settings
@@ -50,20 +51,10 @@ class LocalDesk:
         return [show_key(key) for key in self._catalogue.keys.all()]
 
     def create_key(self, key: KeyCreate) -> KeyCreated:
-        secret, made = self._catalogue.keys.create(
-            key.name,
-            key.scopes,
-            galleries=key.galleries,
-            expires_at=key.expires_at,
-            requests_per_minute=key.requests_per_minute,
-            deed=lambda made: deed_of(command_caller(), "keys", what=f"create {made.told()}"),
-        )
-        return KeyCreated(**show_key(made).model_dump(), secret=secret)
+        return create_on_record(self._catalogue, command_caller(), key)
 
     def revoke_key(self, name: str) -> None:
-        self._catalogue.keys.revoke(
-            name, lambda key: deed_of(command_caller(), "keys", what=f"revoke {key.name}")
-        )
+        revoke_on_record(self._catalogue, command_caller(), name)
 
     def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]:
         record_command(self._catalogue, "export", what=f"audit after {after_seq}")

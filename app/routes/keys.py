@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from app.access_keys import create_on_record, revoke_on_record
 from app.access_schemas import AuditPage, KeyCreate, KeyCreated, KeyList
-from app.audit import deed_of, record
+from app.audit import record
 from app.deps import AppCaller, AppServices, require_json
 from app.documentation import problems
 from app.schemas import MAX_ID
@@ -36,16 +37,9 @@ def create(
     request: KeyCreate, services: AppServices, caller: AppCaller, response: Response
 ) -> KeyCreated:
     """Its `secret` is shown this once; only a hash is kept."""
-    secret, key = services.catalogue.keys.create(
-        request.name,
-        request.scopes,
-        galleries=request.galleries,
-        expires_at=request.expires_at,
-        requests_per_minute=request.requests_per_minute,
-        deed=lambda key: deed_of(caller, "keys", what=f"create {key.told()}"),
-    )
+    made = create_on_record(services.catalogue, caller, request)
     response.headers["Cache-Control"] = "no-store"
-    return KeyCreated(**show_key(key).model_dump(), secret=secret)
+    return made
 
 
 @router.get("/keys", summary="List access keys", responses=problems())
@@ -62,9 +56,7 @@ def list_all(services: AppServices) -> KeyList:
 )
 def revoke(name: str, services: AppServices, caller: AppCaller) -> None:
     """From the moment this answers nobody gets in by it, nor by a page logged in with it."""
-    services.catalogue.keys.revoke(
-        name, lambda key: deed_of(caller, "keys", what=f"revoke {key.name}")
-    )
+    revoke_on_record(services.catalogue, caller, name)
 
 
 @router.get(
