@@ -25,6 +25,7 @@ from model.data.synthetic.outfit import Identity, sample_identity
 from model.data.synthetic_set import load_split
 from model.encoder import DualEncoder
 from model.evaluate import encode_captions, encode_pictures
+from model.metrics import retrieval_metrics
 from model.zoo import load_encoder
 
 THINGS = {"hat": "a hat", "bag": "a bag", "glasses": "glasses", "carried": "an umbrella"}
@@ -109,22 +110,13 @@ def measure(
             moved_QD, axis=1, keepdims=True
         )
     has_it_P = np.array([has(gallery.people[int(number)], thing) for number in gallery.shown_P])
-    right_QP = np.array(wanted)[:, None] == gallery.shown_P[None]
-    return [
-        Row(thing, name, len(wanted), *score(query_QD @ gallery.image_PD.T, right_QP, has_it_P))
-        for name, query_QD in asked.items()
-    ]
-
-
-def score(
-    sim_QP: NDArray[np.float32], right_QP: NDArray[np.bool_], has_it_P: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """mAP, and the share of the first ten that have the thing, in percent."""
-    order_QP = np.argsort(-sim_QP, axis=1, kind="stable")
-    hit_QP = np.take_along_axis(right_QP, order_QP, axis=1)
-    rank_P = np.arange(1, hit_QP.shape[1] + 1)
-    precision_Q = (hit_QP * hit_QP.cumsum(axis=1) / rank_P).sum(axis=1) / hit_QP.sum(axis=1)
-    return float(100 * precision_Q.mean()), float(100 * has_it_P[order_QP[:, :10]].mean())
+    rows = []
+    for name, query_QD in asked.items():
+        sim_QP = query_QD @ gallery.image_PD.T
+        mean = retrieval_metrics(sim_QP, np.array(wanted), gallery.shown_P).map
+        first_Q10 = np.argsort(-sim_QP, axis=1, kind="stable")[:, :10]
+        rows.append(Row(thing, name, len(wanted), mean, float(100 * has_it_P[first_Q10].mean())))
+    return rows
 
 
 def choose_weight(rows: list[Row]) -> float:
