@@ -8,7 +8,7 @@ from typing import TypeVar
 import httpx
 from pydantic import ValidationError
 
-from app.client.calls import Call
+from app.client.call import Call
 from app.schemas import Problem
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from app.schemas import FileMetadata
 
 MOST_FILES, MOST_BYTES = 100, 64 * 2**20  # of one request: what is sent again when it is cut off
 
-Form = tuple[dict[str, str], list[tuple[str, tuple[str, bytes | IO[bytes]]]]]
+Sent = tuple[dict[str, str], list[tuple[str, tuple[str, bytes | IO[bytes]]]]]
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,31 @@ def batches(pictures: Iterable[Picture | Path]) -> Iterator[list[Picture]]:
         yield batch
 
 
-@contextmanager
-def open_form(pictures: Sequence[Picture]) -> Iterator[Form]:
-    """Fields and files of one upload, as httpx takes them; files are open while the block lasts."""
+@dataclass(frozen=True)
+class Form:
+    """A multipart form. files: (field, file), in order."""
+
+    fields: Mapping[str, str]
+    files: Sequence[tuple[str, Picture]]
+
+    @contextmanager
+    def opened(self) -> Iterator[Sent]:
+        """Fields and files as httpx takes them; files are open while the block lasts."""
+        with ExitStack() as stack:
+            files: list[tuple[str, tuple[str, bytes | IO[bytes]]]] = []
+            for field, picture in self.files:
+                data = picture.source
+                opened = data if isinstance(data, bytes) else stack.enter_context(data.open("rb"))
+                files.append((field, (picture.name, opened)))
+            yield dict(self.fields), files
+
+
+def upload_form(pictures: Sequence[Picture]) -> Form:
+    """The form of one upload."""
     known = {
         picture.name: picture.metadata.model_dump(mode="json", exclude_unset=True)
         for picture in pictures
         if picture.metadata is not None
     }
-    with ExitStack() as stack:
-        files: list[tuple[str, tuple[str, bytes | IO[bytes]]]] = []
-        for picture in pictures:
-            source = picture.source
-            opened = source if isinstance(source, bytes) else stack.enter_context(source.open("rb"))
-            files.append(("files", (picture.name, opened)))
-        yield ({"metadata": json.dumps(known)} if known else {}), files
+    fields = {"metadata": json.dumps(known)} if known else {}
+    return Form(fields, [("files", picture) for picture in pictures])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import httpx
 
+from app.client.call import Call
 from app.settings import is_loopback
 
 TIMEOUT_S = 60.0  # without a byte either way
@@ -36,3 +37,22 @@ def server_options(url: str, key: str | None, timeout_s: float, plain_http: bool
         )
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     return {"base_url": base, "headers": headers, "timeout": timeout_s}
+
+
+class RequestOptions(TypedDict, total=False):
+    """What httpx's requests are made with, beside what is sent."""
+
+    params: dict[str, Any]
+    headers: dict[str, str]
+    timeout: float
+
+
+def request_options(call: Call[Any]) -> RequestOptions:
+    """Raises OSError where the file to be sent can't be looked at."""
+    options: RequestOptions = {"params": dict(call.params), "headers": dict(call.headers)}
+    if call.file is not None:
+        options["headers"]["Content-Type"] = "application/octet-stream"
+        options["headers"]["Content-Length"] = str(call.file.stat().st_size)
+    if call.timeout_s is not None:
+        options["timeout"] = call.timeout_s
+    return options

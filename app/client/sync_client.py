@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import wraps
 from types import TracebackType
-from typing import TypeVar, Unpack
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
-from app.client import calls
-from app.client.answers import Patience, conclude
-from app.client.calls import Call, SearchFields
-from app.client.pictures import Picture, batches, open_form
-from app.client.server import POLL_S, RETRIES, TIMEOUT_S, server_options
-from app.schemas import (
-    GalleryDetail,
-    GallerySummary,
-    ImageAttention,
-    ImageDetail,
-    Readiness,
-    State,
-    UploadResult,
-)
-from app.search_schemas import SearchResponse, SearchResult
+from app.client import gallery_calls, image_calls, import_calls, search_calls, trust_calls
+from app.client.answers import Outcome, Patience, conclude
+from app.client.call import Call, Page, Talk
+from app.client.server import RETRIES, TIMEOUT_S, request_options, server_options
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Passerby:
-    """One server.
-
-    Raises Answered where it says no, Unreachable where it says nothing. A request is sent again,
-    up to `retries` times, while the server is busy or away; each one may be.
-    """
+class _Sender:
+    """What sends calls and waits for their answers."""
 
     def __init__(
         self,
@@ -54,7 +40,7 @@ class Passerby:
         """Close its connections."""
         self._http.close()
 
-    def __enter__(self) -> Passerby:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -65,135 +51,8 @@ class Passerby:
     ) -> None:
         self.close()
 
-    def search(
-        self, gallery: str, text: str | None = None, **options: Unpack[SearchFields]
-    ) -> SearchResponse:
-        """Pictures by a description, or by likeness to the picture `image_id`, best first.
-
-        Raises pydantic's ValidationError for what the server would refuse.
-        """
-        return self._run(calls.search(gallery, text, **options))
-
-    def ranking(
-        self, gallery: str, text: str | None = None, **options: Unpack[SearchFields]
-    ) -> Iterator[SearchResult]:
-        """As search, on to the last picture; `limit` is how many are asked for at a time."""
-        cursor: str | None = ""
-        while cursor is not None:
-            options["cursor"] = cursor or None
-            page = self.search(gallery, text, **options)
-            yield from page.results
-            cursor = page.next_cursor
-
-    def galleries(self) -> list[GallerySummary]:
-        """Those that the key may see."""
-        return self._run(calls.galleries())
-
-    def gallery(self, name: str) -> GalleryDetail:
-        """Its counts, settings and cameras."""
-        return self._run(calls.gallery(name))
-
-    def create_gallery(self, name: str) -> GalleryDetail:
-        """An empty one."""
-        self._run(calls.create_gallery(name))
-        return self.gallery(name)
-
-    def change_gallery(self, name: str, changes: Mapping[str, object]) -> GallerySummary:
-        """Set `retention_days`, `legal_hold` or `reason_required`; what is not named stays."""
-        return self._run(calls.change_gallery(name, changes))
-
-    def delete_gallery(self, name: str) -> None:
-        """With all its pictures."""
-        self._run(calls.delete_gallery(name))
-
-    def upload(
-        self,
-        gallery: str,
-        pictures: Iterable[Picture | Path],
-        on_result: Callable[[UploadResult], object] = lambda _: None,
-    ) -> list[UploadResult]:
-        """Send pictures from disk, some at a time; what became of each, in order.
-
-        on_result: called with each as soon as it is known. Sending a picture again is harmless:
-        it is a duplicate then. Raises OSError for a file that can't be read; those before it are
-        in.
-        """
-        results: list[UploadResult] = []
-        for batch in batches(pictures):
-            answer = self._run(calls.upload(gallery, batch))
-            for result in answer.results:
-                on_result(result)
-            results += answer.results
-        return results
-
-    def wait_until_embedded(self, gallery: str, timeout_s: float = 600.0) -> GalleryDetail:
-        """Until none of its pictures is pending. Raises TimeoutError."""
-        deadline = time.monotonic() + timeout_s
-        while (found := self.gallery(gallery)).counts.pending:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{found.counts.pending} pictures of {gallery} are pending")
-            time.sleep(POLL_S)
-        return found
-
-    def images(
-        self, gallery: str, *, state: State | None = None, reason: str | None = None
-    ) -> Iterator[ImageDetail]:
-        """All pictures of a gallery, in the order in which they came."""
-        after_id: int | None = 0
-        while after_id is not None:
-            page = self._run(calls.images(gallery, state, after_id, reason))
-            yield from page.images
-            after_id = page.next_after_id
-
-    def image(self, image_id: int, *, reason: str | None = None) -> ImageDetail:
-        """What is known of a picture."""
-        return self._run(calls.image(image_id, reason))
-
-    def content(self, image_id: int, *, reason: str | None = None) -> bytes:
-        """The picture as it was sent."""
-        return self._run(calls.content(image_id, "content", reason))
-
-    def thumbnail(self, image_id: int, *, reason: str | None = None) -> bytes:
-        """A small JPEG, cropped to the person."""
-        return self._run(calls.content(image_id, "thumbnail", reason))
-
-    def attention(self, image_id: int, text: str, *, reason: str | None = None) -> ImageAttention:
-        """Why a picture fits a description."""
-        return self._run(calls.attention(image_id, text, reason))
-
-    def hold_image(self, image_id: int, why: str | None) -> ImageDetail:
-        """Place a legal hold with its reason, or lift it with None."""
-        return self._run(calls.hold_image(image_id, why))
-
-    def delete_image(self, image_id: int, *, reason: str | None = None) -> None:
-        """Row, vector and bytes."""
-        self._run(calls.delete_image(image_id, reason))
-
-    def keys(self) -> list[KeySummary]:
-        """Access keys, without their secrets."""
-        return self._run(calls.keys())
-
-    def create_key(self, key: KeyCreate) -> KeyCreated:
-        """Its secret is told this once."""
-        return self._run(calls.create_key(key))
-
-    def revoke_key(self, name: str) -> None:
-        """It opens nothing any more."""
-        self._run(calls.revoke_key(name))
-
-    def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]:
-        """Who did what, from the row behind this one on."""
-        next_after_seq: int | None = after_seq
-        while next_after_seq is not None:
-            page = self._run(calls.audit(next_after_seq))
-            yield from page.rows
-            next_after_seq = page.next_after_seq
-
-    def readiness(self) -> Readiness:
-        """Whether it is ready, and what is wrong where it is not."""
-        return self._run(calls.readiness())
-
-    def _run(self, call: Call[T]) -> T:
+    def run(self, call: Call[T]) -> T:
+        """One request, sent again while that may help; what it says."""
         patience = Patience(self._retries)
         while True:
             outcome = self._send(call)
@@ -201,13 +60,107 @@ class Passerby:
                 return conclude(call, outcome, patience.num_waits)
             time.sleep(wait_s)
 
-    def _send(self, call: Call[T]) -> httpx.Response | httpx.TransportError:
+    def _send(self, call: Call[T]) -> Outcome:
+        options = request_options(call)
         try:
-            if not call.pictures:
-                return self._http.request(
-                    call.method, call.path, params=call.params, json=call.body
-                )
-            with open_form(call.pictures) as (data, files):
-                return self._http.request(call.method, call.path, data=data, files=files)
+            if call.file is not None:
+                with call.file.open("rb") as file:
+                    return self._http.request(call.method, call.path, content=file, **options)
+            if call.form is not None:
+                with call.form.opened() as (data, files):
+                    return self._http.request(
+                        call.method, call.path, data=data, files=files, **options
+                    )
+            return self._http.request(call.method, call.path, json=call.body, **options)
         except httpx.TransportError as error:
             return error
+
+
+def call_of(describe: Callable[P, Call[T]]) -> Callable[Concatenate[_Sender, P], T]:
+    """A method that makes this call."""
+
+    @wraps(describe)
+    def method(self: _Sender, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(describe(*args, **kwargs))
+
+    return method
+
+
+def pages_of(
+    describe: Callable[P, Call[Page[T]]],
+) -> Callable[Concatenate[_Sender, P], Iterator[T]]:
+    """A method that goes through these pages as it is asked for more."""
+
+    @wraps(describe)
+    def method(self: _Sender, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        call: Call[Page[T]] | None = describe(*args, **kwargs)
+        while call is not None:
+            page = self.run(call)
+            yield from page.items
+            call = page.next
+
+    return method
+
+
+def talk_of(describe: Callable[P, Talk[T]]) -> Callable[Concatenate[_Sender, P], T]:
+    """A method that makes these calls, one after the other."""
+
+    @wraps(describe)
+    def method(self: _Sender, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with closing(describe(*args, **kwargs)) as talk:
+            try:
+                step = next(talk)
+                while True:
+                    if isinstance(step, Call):
+                        step = talk.send(self.run(step))
+                    else:
+                        time.sleep(step)
+                        step = next(talk)
+            except StopIteration as end:
+                found: T = end.value
+                return found
+
+    return method
+
+
+class Passerby(_Sender):
+    """One server.
+
+    Raises Answered where it says no, Unreachable where it says nothing. A request is sent again,
+    up to `retries` times, while the server is busy or away; each one may be.
+    """
+
+    search = call_of(search_calls.search)
+    ranking = pages_of(search_calls.ranking)
+    search_by_picture = call_of(search_calls.search_by_picture)
+
+    galleries = call_of(gallery_calls.galleries)
+    gallery = call_of(gallery_calls.gallery)
+    create_gallery = talk_of(gallery_calls.create_gallery)
+    change_gallery = call_of(gallery_calls.change_gallery)
+    delete_gallery = call_of(gallery_calls.delete_gallery)
+    wait_until_embedded = talk_of(gallery_calls.wait_until_embedded)
+
+    upload = talk_of(image_calls.upload)
+    known = talk_of(image_calls.known)
+    images = pages_of(image_calls.images)
+    image = call_of(image_calls.image)
+    content = call_of(image_calls.content)
+    thumbnail = call_of(image_calls.thumbnail)
+    attention = call_of(image_calls.attention)
+    hold_image = call_of(image_calls.hold_image)
+    delete_image = call_of(image_calls.delete_image)
+
+    import_archive = call_of(import_calls.import_archive)
+    import_place = call_of(import_calls.import_place)
+    imports = pages_of(import_calls.imports)
+    import_job = call_of(import_calls.import_job)
+    import_entries = pages_of(import_calls.import_entries)
+    follow_import = talk_of(import_calls.follow_import)
+    cancel_import = talk_of(import_calls.cancel_import)
+
+    keys = call_of(trust_calls.keys)
+    create_key = call_of(trust_calls.create_key)
+    revoke_key = call_of(trust_calls.revoke_key)
+    audit = pages_of(trust_calls.audit)
+    readiness = call_of(trust_calls.readiness)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import json
 import threading
@@ -28,6 +29,8 @@ from app.settings import Settings
 from tests.app.conftest import both_databases
 from tests.app.files import picture
 from tests.app.serving import served
+from tests.app.test_archives import zipped
+from tests.conftest import Pictures
 from tests.postgresql import free_port
 
 
@@ -76,6 +79,65 @@ def test_client_does_the_whole_job(url: str, tmp_path: Path) -> None:
         assert passerby.galleries() == []
 
 
+@both_databases
+def test_client_imports_follows_and_cancels(url: str, tmp_path: Path) -> None:
+    archive = tmp_path / "crops.zip"
+    archive.write_bytes(zipped(("a.png", Pictures().noise(1)), ("b.png", b"no picture")))
+    seen: list[str] = []
+    with Passerby(url) as passerby:
+        passerby.create_gallery("street")
+        begun = passerby.import_archive("street", archive, idempotency_key="monday")
+        again = passerby.import_archive("street", archive, idempotency_key="monday")
+        assert (begun.id, begun.name) == (again.id, "crops.zip")
+        ended = passerby.follow_import(begun.id, lambda now: seen.append(now.state))
+        assert (ended.accepted, ended.refused, seen[-1]) == (1, 1, "done")
+        told = [(entry.name, entry.code) for entry in passerby.import_entries(begun.id)]
+        assert told == [("a.png", None), ("b.png", "not_a_picture")]
+        refused = passerby.import_entries(begun.id, status="refused", after=0)
+        assert [entry.name for entry in refused] == ["b.png"]
+        assert [one.id for one in passerby.imports("street")] == [begun.id]
+        with pytest.raises(Answered) as answered:
+            passerby.cancel_import(begun.id)
+        assert answered.value.problem.code == "import_ended"
+        with pytest.raises(Answered) as answered:
+            passerby.import_place("street", "/etc")
+        assert answered.value.problem.code == "import_not_allowed"
+
+        here = hashlib.sha256(Pictures().noise(1)).hexdigest()
+        assert passerby.known("street", [here, "0" * 64]) == {here}
+        assert passerby.known("street", ["0" * 64] * 10_001) == set()
+        found = passerby.search_by_picture("street", Picture(Pictures().noise(1), "a.png"))
+        assert [hit.file_name for hit in found.results] == ["a.png"]
+
+
+def test_async_client_imports(url: str, tmp_path: Path) -> None:
+    archive = tmp_path / "crops.zip"
+    archive.write_bytes(zipped(*[(f"{seed}.png", Pictures().noise(seed)) for seed in range(9)]))
+
+    async def ask() -> tuple[int, list[str]]:
+        async with AsyncPasserby(url) as passerby:
+            await passerby.create_gallery("street")
+            begun = await passerby.import_archive("street", archive)
+            ended = await passerby.follow_import(begun.id)
+            names = [entry.name async for entry in passerby.import_entries(begun.id)]
+            return ended.accepted, names
+
+    assert asyncio.run(ask()) == (9, [f"{seed}.png" for seed in range(9)])
+
+
+def test_client_sends_an_import_again_under_the_same_key(tmp_path: Path) -> None:
+    archive = tmp_path / "crops.zip"
+    archive.write_bytes(zipped(("a.png", b"x" * 300_000)))
+    keys: list[str] = []
+    with (
+        failing((0, {}, b""), (422, {}, b""), keys=keys) as server,
+        Passerby(f"http://127.0.0.1:{server.server_port}") as passerby,
+        pytest.raises(Answered),
+    ):
+        passerby.import_archive("street", archive)
+    assert len(keys) == 2 and len(set(keys)) == 1 and len(keys[0]) == 32
+
+
 def test_client_uses_its_key(url: str) -> None:
     with Passerby(url) as local:
         local.create_gallery("street")
@@ -113,12 +175,19 @@ def test_both_clients_are_alike() -> None:
 
 
 @contextmanager
-def failing(*answers: tuple[int, dict[str, str], bytes], port: int = 0) -> Iterator[HTTPServer]:
-    """A server that gives these answers in turn, the last one for ever."""
+def failing(
+    *answers: tuple[int, dict[str, str], bytes], keys: list[str] | None = None
+) -> Iterator[HTTPServer]:
+    """A server that gives these answers in turn, the last one for ever.
+
+    keys: where it notes the Idempotency-Key of each request.
+    """
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if keys is not None:
+                keys.append(self.headers["Idempotency-Key"])
             status, headers, body = left.pop(0) if len(left) > 1 else left[0]
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if status == 0:  # as if the process was killed
@@ -134,7 +203,7 @@ def failing(*answers: tuple[int, dict[str, str], bytes], port: int = 0) -> Itera
         def log_message(self, *_: object) -> None:
             """Not to stderr."""
 
-    with HTTPServer(("127.0.0.1", port), Handler) as server:
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server

@@ -1,0 +1,40 @@
+"""Keys, the record of who did what, and readiness."""
+
+from __future__ import annotations
+
+import httpx
+
+from app.access_schemas import AuditEntry, AuditPage, KeyCreate, KeyCreated, KeyList, KeySummary
+from app.client.call import Call, Page, as_, nothing, to_page, to_path
+from app.schemas import Readiness
+
+
+def keys() -> Call[list[KeySummary]]:
+    """Access keys, without their secrets."""
+    return Call("GET", "/keys", lambda answer: as_(KeyList)(answer).keys)
+
+
+def create_key(key: KeyCreate) -> Call[KeyCreated]:
+    """Its secret is told this once."""
+    body = key.model_dump(mode="json", exclude_none=True)
+    return Call("POST", "/keys", as_(KeyCreated), body=body)
+
+
+def revoke_key(name: str) -> Call[None]:
+    """It opens nothing any more."""
+    return Call("DELETE", to_path("keys", name), nothing)
+
+
+def audit(after_seq: int = 0) -> Call[Page[AuditEntry]]:
+    """Who did what, from the row behind this one on."""
+
+    def read(answer: httpx.Response) -> Page[AuditEntry]:
+        found = as_(AuditPage)(answer)
+        return to_page(found.rows, found.next_after_seq, audit)
+
+    return Call("GET", "/audit", read, {"after_seq": after_seq, "limit": 1000})
+
+
+def readiness() -> Call[Readiness]:
+    """Whether it is ready, and what is wrong where it is not."""
+    return Call("GET", "/readyz", as_(Readiness), fine=frozenset({503}))
