@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from app.errors import CommandError
+from app.errors import CommandError, ProblemError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
     from app.client import Passerby
+    from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
     from app.schemas import GallerySummary
 
     M = TypeVar("M", bound=BaseModel)
@@ -33,6 +34,14 @@ class Desk(Protocol):
     def create_key(self, key: KeyCreate) -> KeyCreated: ...
     def revoke_key(self, name: str) -> None: ...
     def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]: ...
+    def import_archive(self, gallery: str, path: Path) -> ImportSummary: ...
+    def import_place(self, gallery: str, place: str) -> ImportSummary: ...
+    def imports(self, gallery: str) -> Iterator[ImportSummary]: ...
+    def import_job(self, import_id: int) -> ImportSummary: ...
+    def import_entries(
+        self, import_id: int, *, status: EntryState | None = None
+    ) -> Iterator[EntryOutcome]: ...
+    def cancel_import(self, import_id: int) -> ImportSummary: ...
 
 
 @contextmanager
@@ -41,7 +50,10 @@ def open_desk(server: str | None, data_dir: Path | None) -> Iterator[Desk]:
     if server is None:
         from app.commands.local_desk import LocalDesk
 
-        yield LocalDesk(data_dir)
+        try:
+            yield LocalDesk(data_dir)
+        except ProblemError as error:
+            raise CommandError(error.detail) from error
     else:
         with open_server(server, data_dir=data_dir) as passerby:
             yield passerby
@@ -65,6 +77,15 @@ def open_server(server: str, **of_this_machine: object) -> Iterator[Passerby]:
             yield passerby
     except (ClientError, ValueError) as error:
         raise CommandError(str(error)) from error
+
+
+def open_gallery(desk: Desk, name: str, *, create: bool) -> None:
+    """Make sure that the gallery is there. Raises CommandError, InvalidGalleryName."""
+    if any(gallery.name == name for gallery in desk.galleries()):
+        return
+    if not create:
+        raise CommandError(f"there is no gallery {name!r}: make it with --create")
+    desk.create_gallery(name)
 
 
 def checked(model: type[M], **fields: object) -> M:

@@ -1,31 +1,28 @@
-"""passerby imports: hand an archive or a folder to the workers, and follow it; no server needed."""
+"""passerby imports: archives and folders handed to the workers, and followed; or on a server."""
 
 from __future__ import annotations
 
-import hashlib
-import uuid
+import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.ingest import open_gallery
-from app.commands.options import PANEL_DATA, DataDir, GalleryName
-from app.commands.records import command_caller, record_command
-from app.errors import CommandError, ProblemError
-from app.settings import load_settings
+from app.commands.desk import open_desk, open_gallery
+from app.commands.options import PANEL_DATA, DataDir, GalleryName, Server
+from app.errors import CommandError
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
-    from indexer.catalogue import Catalogue
-    from indexer.import_jobs import ImportJob, ImportRequest
-    from indexer.storage import ObjectStore
+    from app.commands.desk import Desk
+    from app.imports.schemas import ImportSummary
 
 MAX_LISTED = 20
+LOOK_EVERY_S = 0.5
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 Id = Annotated[int, typer.Argument(help="Its number.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Stay until it is over, with a bar.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,105 +40,108 @@ def start(
     source: Annotated[str, typer.Argument(help="A zip, a tar, a folder, or `s3://bucket/prefix`.")],
     gallery: GalleryName,
     create: Annotated[bool, typer.Option("--create", help="Make the gallery if missing.")] = False,
+    follow: Follow = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Start an import and print its number; a running service or worker takes it in.
 
-    A folder or prefix must be in one of PASSERBY_IMPORT_FROM: the workers read it. To read a folder
-    right here instead, use `passerby ingest`.
+    An archive is sent. A folder or prefix is read by the workers, where they run, and must be in
+    one of PASSERBY_IMPORT_FROM there; to send a folder of this machine, use `passerby ingest`.
     """
-    settings = load_settings(data_dir=data_dir)
-    from app.imports.places import require_allowed
-    from app.wiring import open_data
-    from indexer.import_jobs import ImportRequest
-
-    catalogue, store = open_data(settings)
-    open_gallery(catalogue, gallery, create=create)
-    who = command_caller().name
-    if Path(source).is_file():
-        with Path(source).open("rb") as file:
-            asked = _store(store, file, Path(source).name, who)
-    else:
+    path = Path(source)
+    with open_desk(server, data_dir) as desk:
+        open_gallery(desk, gallery, create=create)
         try:
-            kind, place = require_allowed(
-                source if "://" in source else str(Path(source).absolute()), settings.import_from
-            )
-        except ProblemError as error:
-            raise CommandError(f"{source}: no such file, and: {error}") from error
-        asked = ImportRequest(kind, place, who, hashlib.sha256(place.encode()).hexdigest())
-    record_command(catalogue, "import", gallery, what=f"import {asked.source} {asked.place}")
-    print(catalogue.imports.create(gallery, asked)[0].id)
-
-
-def _store(store: ObjectStore, file: BufferedReader, name: str, who: str) -> ImportRequest:
-    from app.imports.archives import HEAD_BYTES, is_archive
-    from app.uploads import shown_name
-    from indexer.import_jobs import ImportRequest
-
-    if not is_archive(file.read(HEAD_BYTES)):
-        raise CommandError(f"{name} is neither a zip nor a tar")
-    file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-    archive = uuid.uuid4().hex
-    store.put_archive(archive, file)
-    return ImportRequest("archive", shown_name(name), who, digest, archive, file.tell())
+            if path.is_file():
+                job = desk.import_archive(gallery, path)
+            else:
+                job = desk.import_place(gallery, source)
+        except OSError as error:
+            raise CommandError(f"{source} can't be read: {error.strerror}") from error
+        typer.echo(job.id)
+        if follow:
+            watch(desk, job)
 
 
 @group.command("list")
-def list_all(data_dir: DataDir = None) -> None:
+def list_all(
+    gallery: Annotated[
+        str | None, typer.Option("--gallery", "-g", help="Only this one's. [default: all]")
+    ] = None,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
     """The newest imports."""
     from rich.table import Table
 
     from app.commands.progress import console
 
+    with open_desk(server, data_dir) as desk:
+        names = [gallery] if gallery else [each.name for each in desk.galleries()]
+        found = [job for name in names for job in islice(desk.imports(name), MAX_LISTED)]
     table = Table("", "gallery", "what", "state", "accepted", "there already", "refused", box=None)
-    for job in _catalogue(data_dir).imports.all(limit=MAX_LISTED):
+    for job in sorted(found, key=lambda job: -job.id)[:MAX_LISTED]:
         counts = (f"{number:,}" for number in (job.accepted, job.duplicate, job.refused))
-        table.add_row(str(job.id), job.gallery, job.place, job.state, *counts)
+        table.add_row(str(job.id), job.gallery, job.name, job.state, *counts)
     console.print(table)
 
 
 @group.command("show")
-def show(import_id: Id, data_dir: DataDir = None) -> None:
+def show(
+    import_id: Id, follow: Follow = False, server: Server = None, data_dir: DataDir = None
+) -> None:
     """How far an import is, and what was refused."""
+    with open_desk(server, data_dir) as desk:
+        job = desk.import_job(import_id)
+        if follow:
+            watch(desk, job)
+        else:
+            tell(desk, job)
+
+
+@group.command("cancel")
+def cancel(import_id: Id, server: Server = None, data_dir: DataDir = None) -> None:
+    """End an import. What went in stays; its archive is removed."""
+    with open_desk(server, data_dir) as desk:
+        typer.echo(say(desk.cancel_import(import_id)))
+
+
+def watch(desk: Desk, job: ImportSummary) -> None:
+    """Show an import with a bar until it is over, then what became of it."""
+    from app.commands.progress import progress_bar
+
+    with progress_bar() as progress:
+        task = progress.add_task("Importing", total=None)
+        while job.ended_at is None:
+            time.sleep(LOOK_EVERY_S)
+            job = desk.import_job(job.id)
+            done = job.accepted + job.duplicate + job.refused
+            progress.update(task, total=job.total, completed=done)
+    tell(desk, job)
+    if job.state != "done":
+        raise typer.Exit(1)
+
+
+def tell(desk: Desk, job: ImportSummary) -> None:
+    """How far it is, and what was refused, by name."""
     from app.commands.progress import console
 
-    imports = _catalogue(data_dir).imports
-    job = imports.find(import_id)
-    console.print(_told(job), highlight=False, markup=False)
-    for entry in imports.entries(import_id, "refused", limit=MAX_LISTED):
-        console.print(
-            f"  {entry.name}: {entry.reason} ({entry.code})", highlight=False, markup=False
-        )
+    console.print(say(job), highlight=False, markup=False)
+    for entry in islice(desk.import_entries(job.id, status="refused"), MAX_LISTED):
+        why = f"  {entry.name}: {entry.reason} ({entry.code})"
+        console.print(why, highlight=False, markup=False)
     if job.refused > MAX_LISTED:
         console.print(f"  ... and {job.refused - MAX_LISTED:,} more")
 
 
-@group.command("cancel")
-def cancel(import_id: Id, data_dir: DataDir = None) -> None:
-    """End an import. What went in stays; its archive is removed."""
-    from app.imports.sweep import drop_archive
-    from app.wiring import open_data
-
-    catalogue, store = open_data(load_settings(data_dir=data_dir))
-    gallery = catalogue.imports.find(import_id).gallery
-    record_command(catalogue, "import", gallery, what=f"cancel import {import_id}")
-    job = catalogue.imports.cancel(import_id)
-    drop_archive(catalogue, store, job)
-    print(_told(job))
-
-
-def _catalogue(data_dir: Path | None) -> Catalogue:
-    from app.wiring import open_catalogue
-
-    return open_catalogue(load_settings(data_dir=data_dir))
-
-
-def _told(job: ImportJob) -> str:
+def say(job: ImportSummary) -> str:
+    """One import in a sentence or two."""
     total = "?" if job.total is None else f"{job.total:,}"
-    why = f": {job.reason}" if job.reason else ""
+    done = job.accepted + job.duplicate + job.refused
+    why = f": {job.problem.reason}" if job.problem else ""
     return (
-        f"Import {job.id} of {job.place} into {job.gallery} is {job.state}{why}. "
-        f"{job.position:,} of {total}: {job.accepted:,} accepted, {job.duplicate:,} there already, "
+        f"Import {job.id} of {job.name} into {job.gallery} is {job.state}{why}. "
+        f"{done:,} of {total}: {job.accepted:,} accepted, {job.duplicate:,} there already, "
         f"{job.refused:,} refused."
     )

@@ -10,6 +10,10 @@ from app.access_keys import create_on_record, revoke_on_record
 from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
 from app.audit import deletion_on_record, say_changes
 from app.commands.records import command_caller, record_command
+from app.imports.cancel import cancel_on_record
+from app.imports.intake import Received, of_file, of_place, start
+from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
+from app.imports.views import show_entry, show_import
 from app.schemas import GallerySummary
 from app.settings import load_settings
 from app.views import show_audit_row, show_gallery, show_key
@@ -59,3 +63,38 @@ class LocalDesk:
     def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]:
         record_command(self._catalogue, "export", what=f"audit after {after_seq}")
         return map(show_audit_row, self._catalogue.audit.rows(after_seq))
+
+    def import_archive(self, gallery: str, path: Path) -> ImportSummary:
+        with path.open("rb") as file:
+            return self._start_import(gallery, of_file(file), path.name)
+
+    def import_place(self, gallery: str, place: str) -> ImportSummary:
+        absolute = place if "://" in place else str(Path(place).absolute())
+        return self._start_import(gallery, of_place(absolute))
+
+    def _start_import(
+        self, gallery: str, received: Received, file_name: str | None = None
+    ) -> ImportSummary:
+        catalogue, store = open_data(self._settings)
+        roots, caller = self._settings.import_from, command_caller()
+        return show_import(
+            start(
+                catalogue, store, caller, gallery, received, import_from=roots, file_name=file_name
+            )
+        )
+
+    def imports(self, gallery: str) -> Iterator[ImportSummary]:
+        self._catalogue.gallery_id(gallery)
+        return map(show_import, self._catalogue.imports.all([gallery]))
+
+    def import_job(self, import_id: int) -> ImportSummary:
+        return show_import(self._catalogue.imports.find(import_id))
+
+    def import_entries(
+        self, import_id: int, *, status: EntryState | None = None
+    ) -> Iterator[EntryOutcome]:
+        return map(show_entry, self._catalogue.imports.entries(import_id, status))
+
+    def cancel_import(self, import_id: int) -> ImportSummary:
+        catalogue, store = open_data(self._settings)
+        return show_import(cancel_on_record(catalogue, store, command_caller(), import_id))

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from app.audit import record
+from app.audit import put_on_record
 from app.caller import Caller
 from app.imports.sweep import drop_archive
-from app.services import Services
+from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
 from indexer.import_jobs import ImportEnded, ImportJob
+from indexer.storage import ObjectStore
 
 
-def cancel_on_record(services: Services, caller: Caller, import_id: int) -> ImportJob:
+def cancel_on_record(
+    catalogue: Catalogue, store: ObjectStore, caller: Caller, import_id: int
+) -> ImportJob:
     """End it: what went in stays, its archive goes. Raises ImportNotFound, ImportEnded."""
-    imports = services.catalogue.imports
-    job = imports.find(import_id)
+    job = catalogue.imports.find(import_id)
     if not job.is_active:
         raise ImportEnded(job.id, job.state)
-    record(services, caller, "import", job.gallery, what=f"cancel import {job.id}")
-    cancelled = imports.cancel(import_id)
+    put_on_record(catalogue, caller, "import", job.gallery, what=f"cancel import {job.id}")
+    cancelled = catalogue.imports.cancel(import_id)
     with suppress(IndexerError):  # the sweep tries again
-        drop_archive(services.catalogue, services.store, cancelled)
+        drop_archive(catalogue, store, cancelled)
     return cancelled

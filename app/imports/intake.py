@@ -6,16 +6,17 @@ import hashlib
 import re
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from typing import BinaryIO, cast
 
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from app.audit import record
+from app.audit import put_on_record
 from app.caller import Caller
 from app.errors import FieldError, ProblemError, invalid
 from app.forms import needing_space
@@ -23,10 +24,11 @@ from app.imports.archives import HEAD_BYTES, is_archive
 from app.imports.places import require_allowed
 from app.imports.schemas import PlaceRequest
 from app.problems import invalid_fields
-from app.services import Services
 from app.uploads import shown_name
+from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
 from indexer.import_jobs import ImportJob, ImportRequest
+from indexer.storage import ObjectStore
 
 ARCHIVE_TYPES = (
     "application/zip",
@@ -72,7 +74,7 @@ async def receive(request: Request) -> AsyncIterator[Received]:
     with needing_space("this archive"), tempfile.TemporaryFile() as file:
         sha256, size_bytes, head = await _spool(request, cast(BinaryIO, file))
         if not is_archive(head):
-            raise ProblemError("not_an_archive", "The body is neither a zip nor a tar.")
+            raise not_an_archive()
         yield Received(sha256, size_bytes, cast(BinaryIO, file), None)
 
 
@@ -107,65 +109,86 @@ async def _read_json(request: Request) -> bytes:
 
 def _read_place(body: bytes) -> Received:
     try:
-        place = PlaceRequest.model_validate_json(body).place
+        return of_place(PlaceRequest.model_validate_json(body).place)
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
             raise ProblemError("malformed_json", "The body can't be read as JSON.") from None
         raise invalid_fields(error, "body") from None
-    return Received(hashlib.sha256(place.encode()).hexdigest(), len(body), None, place)
+
+
+def of_place(place: str) -> Received:
+    """As if a request had named it."""
+    return Received(hashlib.sha256(place.encode()).hexdigest(), 0, None, place)
+
+
+def of_file(file: BufferedReader) -> Received:
+    """As if a request had sent it. Raises ProblemError (not_an_archive)."""
+    if not is_archive(file.read(HEAD_BYTES)):
+        raise not_an_archive()
+    file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Received(sha256, file.tell(), cast(BinaryIO, file), None)
+
+
+def not_an_archive() -> ProblemError:
+    """Of what was sent."""
+    return ProblemError("not_an_archive", "It is neither a zip nor a tar.")
 
 
 def start(
-    services: Services,
+    catalogue: Catalogue,
+    store: ObjectStore,
     caller: Caller,
     gallery: str,
     received: Received,
     *,
-    file_name: str | None,
-    idempotency_key: str | None,
+    import_from: Sequence[str],
+    file_name: str | None = None,
+    idempotency_key: str | None = None,
 ) -> ImportJob:
     """The import that this request asks for; the same one for the same request again.
 
-    Raises GalleryNotFound, KeyReused, ProblemError (import_not_allowed, validation_failed),
-    StorageFull, StorageUnavailable, DatabaseUnavailable.
+    import_from: as the setting. Raises GalleryNotFound, KeyReused, ProblemError
+    (import_not_allowed, validation_failed), StorageFull, StorageUnavailable, DatabaseUnavailable.
     """
-    services.catalogue.gallery_id(gallery)
+    catalogue.gallery_id(gallery)
     if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
         message = "expected 1 to 255 printable ASCII characters without spaces"
         raise invalid([FieldError("Idempotency-Key", message)])
-    asked = _describe(services, caller, gallery, received, file_name)
-    asked = replace(asked, idempotency_key=idempotency_key)
-    if (found := services.catalogue.imports.find_request(asked)) is not None:
-        return found
-    record(services, caller, "import", gallery, what=f"import {asked.source} {asked.place}")
-    if received.file is None:
-        return services.catalogue.imports.create(gallery, asked)[0]
-    return _store(services, gallery, asked, received.file)
-
-
-def _describe(
-    services: Services, caller: Caller, gallery: str, received: Received, file_name: str | None
-) -> ImportRequest:
     if received.place is not None:
-        source, place = require_allowed(received.place, services.settings.import_from)
+        source, place = require_allowed(received.place, import_from)
         size_bytes = None
     else:
         source, place = "archive", shown_name(file_name or "archive")
         size_bytes = received.size_bytes
     request = hashlib.sha256(f"{gallery}\n{source}\n{received.sha256}".encode()).hexdigest()
-    return ImportRequest(source, place, caller.name, request, size_bytes=size_bytes)
+    asked = ImportRequest(
+        source,
+        place,
+        caller.name,
+        request,
+        size_bytes=size_bytes,
+        idempotency_key=idempotency_key,
+    )
+    if (found := catalogue.imports.find_request(asked)) is not None:
+        return found
+    put_on_record(catalogue, caller, "import", gallery, what=f"import {source} {place}")
+    if received.file is None:
+        return catalogue.imports.create(gallery, asked)[0]
+    return _store(catalogue, store, gallery, asked, received.file)
 
 
-def _store(services: Services, gallery: str, asked: ImportRequest, file: BinaryIO) -> ImportJob:
+def _store(
+    catalogue: Catalogue, store: ObjectStore, gallery: str, asked: ImportRequest, file: BinaryIO
+) -> ImportJob:
     """Storage first: an import never waits for bytes that are not there."""
     name = uuid.uuid4().hex
     is_new = False
     try:
-        services.store.put_archive(name, file)
-        asked = replace(asked, archive=name)
-        job, is_new = services.catalogue.imports.create(gallery, asked)
+        store.put_archive(name, file)
+        job, is_new = catalogue.imports.create(gallery, replace(asked, archive=name))
         return job
     finally:
         if not is_new:
             with suppress(IndexerError):  # the sweep does it later
-                services.store.remove_archive(name)
+                store.remove_archive(name)

@@ -58,10 +58,11 @@ def show_entries(found: list[EntryResult], limit: int) -> EntryList:
     """A page. found: with one more than `limit` where there are more."""
     page = found[:limit]
     more = page[-1].position if len(found) > limit else None
-    return EntryList(entries=[_show_entry(entry) for entry in page], next_after=more)
+    return EntryList(entries=[show_entry(entry) for entry in page], next_after=more)
 
 
-def _show_entry(entry: EntryResult) -> EntryOutcome:
+def show_entry(entry: EntryResult) -> EntryOutcome:
+    """One entry."""
     return EntryOutcome(
         position=entry.position,
         name=entry.name,

@@ -56,7 +56,7 @@ def show_one(request: Request, import_id: ImportId, services: AppServices) -> Re
 @router.post("/{import_id}/cancel")
 def cancel(import_id: ImportId, services: AppServices, caller: AppCaller) -> Response:
     """As the API does it, then back to the page."""
-    cancel_on_record(services, caller, import_id)
+    cancel_on_record(services.catalogue, services.store, caller, import_id)
     return RedirectResponse(f"/upload/imports/{import_id}", 303)
 
 

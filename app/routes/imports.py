@@ -79,10 +79,12 @@ async def create(
     async with receive(request) as received:
         job = await run_in_threadpool(
             start,
-            services,
+            services.catalogue,
+            services.store,
             caller,
             gallery,
             received,
+            import_from=services.settings.import_from,
             file_name=file_name,
             idempotency_key=idempotency_key,
         )
@@ -169,7 +171,7 @@ CANCELLING = problems(
 @router.delete("/imports/{import_id}", summary="Cancel an import", responses=CANCELLING)
 def cancel(import_id: ImportId, services: AppServices, caller: AppCaller) -> ImportSummary:
     """What went in stays; the archive is removed."""
-    return show_import(cancel_on_record(services, caller, import_id))
+    return show_import(cancel_on_record(services.catalogue, services.store, caller, import_id))
 
 
 @router.post(
