@@ -1,22 +1,70 @@
-"""A folder of pictures into a gallery, with the same `accept` that an upload goes through."""
+"""A folder of pictures into a gallery: what is in it, what is known of it, what became of it."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, Protocol
 
 from app.errors import CommandError
+from app.schemas import GalleryCounts
 from app.sidecar import Row, Sidecar
-from app.uploads import shown_name
-from indexer.catalogue import Catalogue
-from indexer.ingest import accept
-from indexer.records import Accepted, Duplicate, ImageMetadata, PictureLimits, Refused
-from indexer.storage import ObjectStore
+from indexer.records import ImageMetadata
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPicture:
+    """One picture to be taken in. file: its path within the folder."""
+
+    file: str
+    metadata: ImageMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a picture. code, why: of one that was refused."""
+
+    file: str
+    status: Literal["accepted", "duplicate", "refused"]
+    code: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A picture of the gallery that could not be embedded."""
+
+    file_name: str
+    image_id: int
+    why: str | None
+
+
+class Destination(Protocol):
+    """A gallery, here or on a server."""
+
+    def take(
+        self,
+        folder: Path,
+        pictures: Iterable[FolderPicture],
+        on_outcome: Callable[[Outcome], object],
+    ) -> None:
+        """Take them in; on_outcome is called with each as soon as it is known, in any order.
+
+        Raises CommandError where nothing more goes in; what went in stays.
+        """
+        ...
+
+    def embed(self) -> None:
+        """Until nothing of it is pending, with a bar."""
+        ...
+
+    def counts(self) -> GalleryCounts: ...
+    def failures(self, limit: int) -> Sequence[Failure]: ...
 
 
 @dataclass
@@ -32,6 +80,15 @@ class ImportReport:
     def num_done(self) -> int:
         """Files and rows dealt with."""
         return self.accepted + self.duplicate + len(self.problems)
+
+    def add(self, outcome: Outcome) -> None:
+        """Note what became of a picture."""
+        if outcome.status == "accepted":
+            self.accepted += 1
+        elif outcome.status == "duplicate":
+            self.duplicate += 1
+        else:
+            self.refuse(printable(outcome.file), outcome.code, outcome.why)
 
     def refuse(self, what: str, code: str, why: str) -> None:
         """Note a file or row that was not taken in."""
@@ -76,47 +133,17 @@ def report_strangers(report: ImportReport, files: list[str], sidecar: Sidecar) -
             report.refuse(what, "no_such_file", f"there is no picture {printable(file)}")
 
 
-@dataclass(frozen=True)
-class FolderImport:
-    """Where pictures come from and where they go."""
-
-    catalogue: Catalogue
-    store: ObjectStore
-    gallery: str
-    folder: Path
-    limits: PictureLimits
-    sidecar: Sidecar
-
-    def take(self, file: str, row: Row, report: ImportReport) -> None:
-        """Take in one picture and note what became of it.
-
-        Raises GalleryNotFound, StorageFull, StorageUnavailable, DatabaseUnavailable.
-        """
-        what = printable(file)
+def sort_out(files: list[str], sidecar: Sidecar, report: ImportReport) -> list[FolderPicture]:
+    """The pictures that can be taken in; of rows that are wrong or name no file, why not."""
+    report_strangers(report, files, sidecar)
+    pictures = []
+    for file, row in plan(files, sidecar):
         if row.metadata is None:
-            why = f"{self.sidecar.name}:{row.line}: {row.problem}"
-            return report.refuse(what, "bad_row", why)
-        try:
-            with (self.folder / file).open("rb") as opened:
-                outcome = accept(
-                    self.catalogue,
-                    self.store,
-                    self.gallery,
-                    opened,
-                    shown_name(file),
-                    row.metadata,
-                    self.limits,
-                )
-        except OSError as error:
-            return report.refuse(what, "unreadable_file", f"can't be read: {error.strerror}")
-        match outcome:
-            case Accepted():
-                report.accepted += 1
-            case Duplicate():
-                report.duplicate += 1
-            case Refused(code, detail):
-                report.refuse(what, code, detail)
-        return None
+            why = f"{sidecar.name}:{row.line}: {row.problem}"
+            report.refuse(printable(file), "bad_row", why)
+        else:
+            pictures.append(FolderPicture(file, row.metadata))
+    return pictures
 
 
 def printable(file: str) -> str:

@@ -169,6 +169,20 @@ def to_metadata(given: FileMetadata) -> ImageMetadata:
     )
 
 
+def from_metadata(known: ImageMetadata) -> FileMetadata | None:
+    """The form's; None where nothing is known."""
+    if known == ImageMetadata():
+        return None
+    box = known.box
+    return FileMetadata(
+        camera=known.camera,
+        captured_at=known.captured_at,
+        box=None if box is None else [box.x, box.y, box.width, box.height],
+        tags=list(known.tags),
+        external_id=known.external_id,
+    )
+
+
 def shown_name(sent: str) -> str:
     """The file name without folders and control characters, short enough for a file system."""
     base = re.split(r"[/\\]", sent.rstrip("/\\"))[-1]

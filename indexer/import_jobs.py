@@ -200,13 +200,15 @@ class ImportJobs:
             return {(row.name, row.line) for row in connection.execute(statement.where(mine))}
 
     def known(self, gallery: str, hashes: Sequence[str]) -> set[str]:
-        """Of these hashes, those of whole pictures in the gallery. Raises GalleryNotFound."""
+        """Of these hashes, those of whole pictures in the gallery that have not failed: who sends
+        one that has wants it tried again. Raises GalleryNotFound."""
         found: set[str] = set()
         with self._database.read() as connection:
             gallery_id = find_gallery(connection, gallery)
             for some in in_parts(hashes):
                 mine = (images.c.gallery_id == gallery_id) & images.c.sha256.in_(some)
-                found |= set(connection.scalars(select(images.c.sha256).where(mine)))
+                good = (images.c.crop == "") & (images.c.state != "failed")
+                found |= set(connection.scalars(select(images.c.sha256).where(mine & good)))
         return found
 
     def archives(self, *, active: bool) -> dict[str, int]:

@@ -20,6 +20,7 @@ ALLOWED = {
     ("indexer/bucket_file.py", "obstore"),  # an object of a bucket that is open already
     ("app/imports/places.py", "obstore"),  # PASSERBY_IMPORT_FROM, off by default
     ("app/commands/desk.py", "app.client"),  # --server of the command line
+    ("app/commands/ingest_remote.py", "app.client"),  # the same
     ("app/tracing.py", "opentelemetry.exporter"),  # OTEL_EXPORTER_OTLP_ENDPOINT
     ("app/commands/server.py", "socket"),  # listens
     ("indexer/database.py", "psycopg"),  # PASSERBY_DATABASE_URL

@@ -1,19 +1,22 @@
-"""passerby ingest: a folder of pictures into a gallery, no server needed."""
+"""passerby ingest: a folder of pictures into a gallery, here or on a server."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.options import PANEL_DATA, DataDir, GalleryName, Model
+from app.commands.desk import open_desk, open_gallery, open_server
+from app.commands.options import PANEL_DATA, DataDir, GalleryName, Model, Server
 from app.errors import CommandError
 from app.settings import load_settings
 
 if TYPE_CHECKING:
-    from app.folder_import import FolderImport, ImportReport
-    from indexer.catalogue import Catalogue
+    from app.folder_import import Destination, ImportReport
+    from app.sidecar import Sidecar
 
 MAX_LISTED = 20
 
@@ -34,6 +37,7 @@ def ingest(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Leave the embedding to a running service or worker.")
     ] = False,
+    server: Server = None,
     data_dir: DataDir = None,
     model: Model = None,
 ) -> None:
@@ -43,71 +47,74 @@ def ingest(
     zone), `box` ("x,y,w,h"), `tags` ("a;b"), `external_id`; all but `file` may be left out. In
     JSONL, `box` and `tags` are lists. Several rows may name one file, each with another box.
 
-    Running it again takes in only what is new. Exit code: 0 when every picture is in, 1 when some
-    were refused; the others are in all the same.
+    Running it again takes in only what is new; a server is not even sent what it has. Exit code: 0
+    when every picture is in, 1 when some were refused; the others are in all the same.
     """
-    settings = load_settings(data_dir=data_dir, model=model)
     if not folder.is_dir():
         raise CommandError(f"there is no folder {folder}")
-    from app.folder_import import FolderImport
     from app.sidecar import Sidecar, read_sidecar
-    from app.uploads import picture_limits
-    from app.wiring import build_worker, load_encoder, open_data
 
     sidecar = read_sidecar(metadata) if metadata else Sidecar()
-    catalogue, store = open_data(settings)
-    open_gallery(catalogue, gallery, create=create)
-    source = FolderImport(catalogue, store, gallery, folder, picture_limits(settings), sidecar)
-    report = import_folder(source)
-    show_report(report)
-    if not no_wait and catalogue.gallery(gallery).counts.pending:
-        from app.commands.progress import embed_pending
-
-        encoder = load_encoder(settings)
-        embed_pending(catalogue, build_worker(settings, catalogue, store, encoder), gallery)
-    show_counts(catalogue, gallery)
+    with open_destination(server, gallery, create, data_dir, model) as destination:
+        report = import_folder(destination, folder, sidecar)
+        show_report(report)
+        if not no_wait:
+            destination.embed()
+        show_counts(destination, gallery)
     if report.problems:
         raise typer.Exit(1)
 
 
-def open_gallery(catalogue: Catalogue, gallery: str, *, create: bool) -> None:
-    """Make sure that the gallery is there. Raises CommandError, InvalidGalleryName."""
-    from indexer.errors import GalleryExists, GalleryNotFound
+@contextmanager
+def open_destination(
+    server: str | None, gallery: str, create: bool, data_dir: Path | None, model: str | None
+) -> Iterator[Destination]:
+    """The gallery, there for sure. Raises CommandError."""
+    if server is None:
+        with open_desk(None, data_dir) as desk:
+            open_gallery(desk, gallery, create=create)
+        from app.commands.ingest_here import GalleryHere
 
-    try:
-        if create:
-            catalogue.create_gallery(gallery)
-        else:
-            catalogue.gallery_id(gallery)
-    except GalleryExists:
-        return
-    except GalleryNotFound as error:
-        raise CommandError(f"{error}: make it with --create") from error
+        yield GalleryHere(load_settings(data_dir=data_dir, model=model), gallery)
+    else:
+        from app.commands.ingest_remote import GalleryElsewhere
+
+        with open_server(server, data_dir=data_dir, model=model) as passerby:
+            open_gallery(passerby, gallery, create=create)
+            yield GalleryElsewhere(passerby, gallery)
 
 
-def import_folder(source: FolderImport) -> ImportReport:
+def import_folder(destination: Destination, folder: Path, sidecar: Sidecar) -> ImportReport:
     """Take in every picture of the folder, with a bar. Raises CommandError when storage fails."""
     from app.commands.progress import progress_bar
-    from app.folder_import import ImportReport, find_pictures, plan, report_strangers
-    from indexer.errors import IndexerError
+    from app.folder_import import ImportReport, Outcome, find_pictures, sort_out
 
-    files = find_pictures(source.folder)
-    planned = list(plan(files, source.sidecar))
-    if not planned:
-        raise CommandError(f"{source.folder} has no JPEG, PNG or WebP files")
+    if not (files := find_pictures(folder)):
+        raise CommandError(f"{folder} has no JPEG, PNG or WebP files")
     report = ImportReport()
-    report_strangers(report, files, source.sidecar)
+    pictures = sort_out(files, sidecar, report)
+    total = report.num_done + len(pictures)
     with progress_bar() as progress:
-        task = progress.add_task("Reading", total=len(planned))
-        for file, row in planned:
-            try:
-                source.take(file, row, report)
-            except IndexerError as error:
-                raise CommandError(
-                    f"stopped after {report.num_done} of {len(planned)} pictures: {error}; "
-                    "what was taken in stays, run the same command to go on"
-                ) from error
+        task = progress.add_task("Reading", total=total, completed=report.num_done)
+
+        def note(outcome: Outcome) -> None:
+            report.add(outcome)
             progress.advance(task)
+
+        try:
+            destination.take(folder, pictures, note)
+        except (CommandError, KeyboardInterrupt) as error:
+            progress.stop()
+            show_report(report)
+            why = str(error) or "Ctrl-C"
+            said = (
+                f"stopped after {report.num_done} of {total} pictures: {why}; what was taken in "
+                "stays, run the same command to go on"
+            )
+            if isinstance(error, CommandError):
+                raise CommandError(said) from error
+            typer.echo(f"passerby: {said}", err=True)
+            raise typer.Exit(130) from None
     return report
 
 
@@ -130,19 +137,19 @@ def show_report(report: ImportReport) -> None:
         console.print(f"  ... and {len(report.problems) - MAX_LISTED:,} more")
 
 
-def show_counts(catalogue: Catalogue, gallery: str) -> None:
+def show_counts(destination: Destination, gallery: str) -> None:
     """What the gallery holds now."""
     from app.commands.progress import console
 
-    counts = catalogue.gallery(gallery).counts
+    counts = destination.counts()
     console.print(
         f"Gallery {gallery}: {counts.searchable:,} searchable, {counts.pending:,} pending, "
         f"{counts.failed:,} failed",
         highlight=False,
     )
-    for image in catalogue.list_images(gallery, "failed", limit=MAX_LISTED):
+    for failure in destination.failures(MAX_LISTED) if counts.failed else ():
         console.print(
-            f"  {image.file_name} (image {image.id}): {image.reason}",
+            f"  {failure.file_name} (image {failure.image_id}): {failure.why}",
             style="yellow",
             markup=False,
             highlight=False,

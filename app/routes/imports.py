@@ -188,6 +188,7 @@ def cancel(import_id: ImportId, services: AppServices, caller: AppCaller) -> Imp
     ),
 )
 def known(gallery: GallerySlug, request: KnownRequest, services: AppServices) -> KnownResponse:
-    """By the SHA-256 of their bytes, so that only the others need be sent."""
+    """By the SHA-256 of their bytes, so that only the others need be sent. Those that failed, and
+    those of which there are only boxes, are not told: sent again, they are tried again."""
     found = services.catalogue.imports.known(gallery, request.sha256)
     return KnownResponse(known=[sha256 for sha256 in request.sha256 if sha256 in found])

@@ -1,0 +1,77 @@
+"""A gallery of this machine, for `passerby ingest`: by the same `accept` as uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from app.commands.progress import embed_pending
+from app.errors import CommandError
+from app.folder_import import Failure, FolderPicture, Outcome
+from app.schemas import GalleryCounts
+from app.settings import Settings
+from app.uploads import picture_limits, shown_name
+from app.views import show_gallery
+from app.wiring import build_worker, load_encoder, open_data
+from indexer.errors import IndexerError
+from indexer.ingest import accept
+from indexer.records import Accepted, Duplicate, Refused
+
+
+class GalleryHere:
+    """In the database and storage that the settings name."""
+
+    def __init__(self, settings: Settings, gallery: str) -> None:
+        """Raises CommandError, IndexerError."""
+        self._settings = settings
+        self._gallery = gallery
+        self._catalogue, self._store = open_data(settings)
+
+    def take(
+        self,
+        folder: Path,
+        pictures: Iterable[FolderPicture],
+        on_outcome: Callable[[Outcome], object],
+    ) -> None:
+        for picture in pictures:
+            try:
+                on_outcome(self._take_one(folder, picture))
+            except IndexerError as error:
+                raise CommandError(str(error)) from error
+
+    def _take_one(self, folder: Path, picture: FolderPicture) -> Outcome:
+        file, name = picture.file, shown_name(picture.file)
+        limits = picture_limits(self._settings)
+        try:
+            with (folder / file).open("rb") as opened:
+                outcome = accept(
+                    self._catalogue,
+                    self._store,
+                    self._gallery,
+                    opened,
+                    name,
+                    picture.metadata,
+                    limits,
+                )
+        except OSError as error:
+            return Outcome(file, "refused", "unreadable_file", f"can't be read: {error.strerror}")
+        match outcome:
+            case Accepted():
+                return Outcome(file, "accepted")
+            case Duplicate():
+                return Outcome(file, "duplicate")
+            case Refused(code, detail):
+                return Outcome(file, "refused", code, detail)
+
+    def embed(self) -> None:
+        if self.counts().pending:
+            encoder = load_encoder(self._settings)
+            worker = build_worker(self._settings, self._catalogue, self._store, encoder)
+            embed_pending(self._catalogue, worker, self._gallery)
+
+    def counts(self) -> GalleryCounts:
+        return show_gallery(self._catalogue.gallery(self._gallery)).counts
+
+    def failures(self, limit: int) -> Sequence[Failure]:
+        failed = self._catalogue.list_images(self._gallery, "failed", limit=limit)
+        return [Failure(image.file_name, image.id, image.reason) for image in failed]
