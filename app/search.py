@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cursor import make_cursor, read_cursor
+from app.cursor import Bookmark, make_cursor, read_cursor
 from app.errors import FieldError, ProblemError, invalid
 from app.negation import Description, split_negation
 from app.people import People, join_people, show_person
@@ -46,12 +46,12 @@ log = logging.getLogger("passerby.search")
 @dataclass(frozen=True)
 class Found:
     """A page of hits with their rows. generation, indexed: what was ranked, and how many pictures
-    it held; has_more: whether others rank behind them."""
+    it held; next: where the next page begins, None on the last one."""
 
     rows: list[tuple[Hit, Image]]
     generation: Generation | None
     indexed: int
-    has_more: bool
+    next: Bookmark | None
 
 
 class Stopwatch:
@@ -88,23 +88,22 @@ def find_people(
     watch = Stopwatch()
     started = time.perf_counter()
     model = services.query_vectors.model
-    behind = None if request.cursor is None else read_cursor(request.cursor, request, model)
+    bookmark = None if request.cursor is None else read_cursor(request.cursor, request, model)
     said = describe(request)
     with watch.lap("encode"):
         query_D, truncated = query_vector(services, request, said, picture)
     sightings: Sightings = {}
     if request.group_by == "person":
-        found, sightings = find_grouped(services, request, query_D, watch)
+        found, sightings = find_grouped(services, request, query_D, watch, bookmark)
     else:
-        found = find_rows(services, request, query_D, watch, behind)
+        found = find_rows(services, request, query_D, watch, bookmark)
     seconds = {step: watch.seconds(step) for step in ("encode", "index", "rows")}
     services.metrics.count_search({**seconds, "whole": time.perf_counter() - started})
     note_laps(watch.laps)
-    num_ahead = 0 if behind is None else behind.num_ahead
-    ranked = enumerate(found.rows, start=num_ahead + 1)
+    ranked = enumerate(found.rows, start=1 if bookmark is None else bookmark.num_results + 1)
     return SearchResponse(
         results=[_result(rank, hit, row, sightings) for rank, (hit, row) in ranked],
-        next_cursor=_next_cursor(found, request, model, num_ahead),
+        next_cursor=None if found.next is None else make_cursor(found.next, request, model),
         verdict=None if said is None else _verdict(services, request, said, found),
         negated=[] if said is None else list(said.negated),
         model=model,
@@ -172,9 +171,9 @@ def find_rows(
     request: SearchOptions,
     query_D: NDArray[np.float32],
     watch: Stopwatch,
-    behind: Place | None = None,
+    bookmark: Bookmark | None,
 ) -> Found:
-    """The hits with their rows, as many as asked for whenever there are as many; with a place,
+    """The hits with their rows, as many as asked for whenever there are as many; with a bookmark,
     those behind it."""
 
     def look() -> tuple[Ranking, list[Hit]]:
@@ -183,19 +182,19 @@ def find_rows(
             query_D,
             request.limit + 1,  # one more tells whether there is a next page
             to_filters(request.filters),
-            behind=behind,
+            behind=None if bookmark is None else bookmark.place,
             least=request.least,
             without=request.left_out,
         )
         return ranking, ranking.hits[: request.limit]
 
     ranking, hits, rows = _look_with_rows(services, look, watch)
-    return Found(
-        rows=[(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows],
-        generation=ranking.generation,
-        indexed=ranking.indexed,
-        has_more=len(ranking.hits) > len(hits),
-    )
+    kept = [(hit, rows[hit.image_id]) for hit in hits if hit.image_id in rows]
+    behind = None
+    if kept and ranking.generation is not None and len(ranking.hits) > len(hits):
+        num_results = len(kept) + (0 if bookmark is None else bookmark.num_results)
+        behind = Bookmark(Place(ranking.generation, num_results, kept[-1][0]), num_results)
+    return Found(kept, ranking.generation, ranking.indexed, behind)
 
 
 def _look_with_rows(
@@ -214,15 +213,6 @@ def _look_with_rows(
             break
         services.live_index.catch_up()
     return seen, hits, rows
-
-
-def _next_cursor(found: Found, request: SearchOptions, model: str, num_ahead: int) -> str | None:
-    """What the next page is asked for with; None on the last one."""
-    if not found.has_more or not found.rows or found.generation is None:
-        return None
-    last, _ = found.rows[-1]
-    place = Place(found.generation, num_ahead + len(found.rows), last)
-    return make_cursor(place, request, model)
 
 
 def _verdict(
@@ -244,13 +234,18 @@ def _verdict(
 
 
 def find_grouped(
-    services: Services, request: SearchOptions, query_D: NDArray[np.float32], watch: Stopwatch
+    services: Services,
+    request: SearchOptions,
+    query_D: NDArray[np.float32],
+    watch: Stopwatch,
+    bookmark: Bookmark | None,
 ) -> tuple[Found, Sightings]:
     """As find_rows: the best picture of each person; and all pictures of each, by its best one's
     id."""
+    filters = to_filters(request.filters)
 
     def look() -> tuple[People, list[Hit]]:
-        people = join_people(services, request, query_D, to_filters(request.filters))
+        people = join_people(services, request, query_D, filters, bookmark)
         return people, [hit for pictures in people.pictures for hit in pictures]
 
     people, _, rows = _look_with_rows(services, look, watch)
@@ -259,7 +254,8 @@ def find_grouped(
         for pictures in people.pictures
     ]
     cards = [pictures for pictures in kept if pictures]
-    found = Found([pictures[0] for pictures in cards], people.generation, people.indexed, False)
+    best = [pictures[0] for pictures in cards]
+    found = Found(best, people.generation, people.indexed, people.next)
     return found, {pictures[0][0].image_id: pictures for pictures in cards}
 
 

@@ -158,14 +158,6 @@ class SearchForm:
         return min(max(1, self.limit * PAGE_OF_PEOPLE // PAGE_SIZE), MAX_PEOPLE)
 
     @property
-    def more_people(self) -> str | None:
-        """The address of this search for more people, at the first new one; None for no more."""
-        if self.num_people >= MAX_PEOPLE:
-            return None
-        more = replace(self, limit=min(2 * self.limit, MAX_LIMIT))
-        return f"{more.url}#rank-{self.num_people + 1}"
-
-    @property
     def first_page(self) -> str:
         """The address of this search from its best match on."""
         return replace(self, cursor="").url
@@ -192,7 +184,7 @@ class SearchForm:
         return SearchOptions(
             gallery=self.gallery,
             limit=self.num_people if self.by else self.limit,
-            cursor=None if self.by else self.cursor or None,
+            cursor=self.cursor or None,
             group_by="person" if self.by else "none",
             reason=self.reason or None,
             filters=SearchFilters(

@@ -23,7 +23,7 @@ from app.schemas import (
 
 MAX_LIMIT = 1000
 MAX_PEOPLE = 100
-MAX_CURSOR_CHARS = 200
+MAX_CURSOR_CHARS = 16_384
 MAX_MARKS = 50
 
 
@@ -57,7 +57,7 @@ class SearchOptions(Request):
         "none",
         description="`person`: pictures that the model takes for one person come as one result, "
         "the best of them, with the others under `person`. `limit` counts people then, at most "
-        f"{MAX_PEOPLE}, and there are no further pages.",
+        f"{MAX_PEOPLE}.",
     )
     cursor: str | None = Field(
         None,

@@ -68,18 +68,33 @@ class GalleryView:
         behind: only what its generation held and what ranks behind it. least: only scores from
         there up. without: images that are no matches, a few.
         """
+        hits, _ = self._rank(query_D, k, self._allowed(filters, behind), behind, least, without)
+        return hits
+
+    def _rank(
+        self,
+        query_D: NDArray[np.float32],
+        k: int,
+        allowed_N: NDArray[np.bool_] | None,
+        behind: Place | None,
+        least: float,
+        without: Collection[int],
+    ) -> tuple[list[Hit], NDArray[np.int64]]:
+        """The hits, see `search`, and the ids of what ranks ahead of the place."""
         # Of those ahead of the place, some may have gone since; none can have come.
         num_fetched = k + len(without) + (0 if behind is None else behind.num_ahead)
-        allowed_N = self._allowed(filters, behind)
         ids_F, scores_F = self._index.search(query_D, num_fetched, allowed_N)
-        kept_F = scores_F >= least
-        if without:
-            kept_F &= ~np.isin(ids_F, list(without))
+        is_ahead_F = np.zeros(len(ids_F), np.bool_)
         if behind is not None:
             last = behind.last
-            kept_F &= (scores_F < last.score) | ((scores_F == last.score) & (ids_F > last.image_id))
+            is_ahead_F = (scores_F > last.score) | (
+                (scores_F == last.score) & (ids_F <= last.image_id)
+            )
+        kept_F = (scores_F >= least) & ~is_ahead_F
+        if without:
+            kept_F &= ~np.isin(ids_F, list(without))
         ids_K, scores_K = ids_F[kept_F][:k], scores_F[kept_F][:k]
-        return list(map(Hit, ids_K.tolist(), scores_K.tolist()))
+        return list(map(Hit, ids_K.tolist(), scores_K.tolist())), ids_F[is_ahead_F]
 
     def pool(
         self,
@@ -88,18 +103,26 @@ class GalleryView:
         reach: float,
         filters: Filters,
         *,
+        behind: Place | None = None,
+        shown: Collection[int] = (),
         least: float = -1.0,
         without: Collection[int] = (),
     ) -> Pool:
         """The best hits, and the pictures within the filters whose cosine with one is above reach.
 
-        least, without: see search.
+        behind, least, without: see search; nothing that ranks ahead of the place comes along.
+        shown: images that rank behind it and are in no pool any more.
         """
-        hits = self.search(query_D, num_hits, filters, least=least, without=without)
+        allowed_N = self._allowed(filters, behind)
+        ranked, ahead = self._rank(
+            query_D, num_hits + len(shown), allowed_N, behind, least, without
+        )
+        shown = frozenset(shown)
+        hits = [hit for hit in ranked if hit.image_id not in shown][:num_hits]
         ids_K = np.array([hit.image_id for hit in hits], np.int64)
-        allowed_N = self._allowed(filters, None)
-        if without:
-            others_N = ~np.isin(self._index.ids, list(without))
+        left_out = np.array([*without, *shown, *ahead.tolist()], np.int64)
+        if len(left_out):
+            others_N = ~np.isin(self._index.ids, left_out)
             allowed_N = others_N if allowed_N is None else allowed_N & others_N
         found_K = np.flatnonzero(np.isin(self._index.ids, ids_K))
         hits_K = found_K[np.argsort(self._index.ids[found_K])][np.argsort(np.argsort(ids_K))]
@@ -109,7 +132,8 @@ class GalleryView:
         vectors_PD = vectors_ND[positions_P].astype(np.float32)
         scores_P = np.clip(vectors_PD @ query_D, -1, 1)
         scores_P[: len(hits)] = [hit.score for hit in hits]
-        return Pool(self._index.ids[positions_P], scores_P, vectors_PD, len(hits))
+        ids_P = self._index.ids[positions_P]
+        return Pool(ids_P, scores_P, vectors_PD, len(hits), [hit.image_id for hit in ranked])
 
     def size_at(self, seq: int) -> int:
         """How many of its rows were there after change `seq`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -132,16 +133,8 @@ class LiveIndex:
             raise ValueError(f"query has shape {query_D.shape}, expected {(self._dim,)}")
         gallery_id = self._catalogue.gallery_id(gallery)
         query_D = np.ascontiguousarray(query_D, np.float32)
-        if behind is not None:
-            self._reach(behind.generation)
-        with self._views_lock.reading():
-            view, applied = self._views.get(gallery_id), self._applied
-            newest = None if applied is None else Generation(applied.seq, applied.committed_at)
-            generation = newest if behind is None else behind.generation
-            if view is None:
-                return Ranking([], 0, generation)
+        with self._ranked(gallery_id, behind) as (view, size, generation):
             hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
-            size = len(view) if behind is None else view.size_at(behind.generation.seq)
             return Ranking(hits, size, generation)
 
     def sample(
@@ -166,19 +159,46 @@ class LiveIndex:
         reach: float,
         filters: Filters = _ALL,
         *,
+        behind: Place | None = None,
+        shown: Collection[int] = (),
         least: float = -1.0,
         without: Collection[int] = (),
     ) -> tuple[Pool, int, Generation | None]:
         """The best hits with what may show the same people, how many pictures were searched, and
-        what was ranked; see GalleryView.pool. Raises GalleryNotFound, DatabaseUnavailable."""
+        what was ranked; see GalleryView.pool. Raises GalleryNotFound, DatabaseUnavailable,
+        PlaceLost."""
         gallery_id = self._catalogue.gallery_id(gallery)
+        with self._ranked(gallery_id, behind) as (view, size, generation):
+            pool = view.pool(
+                query_D,
+                num_hits,
+                reach,
+                filters,
+                behind=behind,
+                shown=shown,
+                least=least,
+                without=without,
+            )
+            return pool, size, generation
+
+    @contextmanager
+    def _ranked(
+        self, gallery_id: int, behind: Place | None
+    ) -> Iterator[tuple[GalleryView, int, Generation | None]]:
+        """A gallery that doesn't change in the block, how many of its pictures are ranked there,
+        and the generation that they are of: the place's, or the newest."""
+        if behind is not None:
+            self._reach(behind.generation)
         with self._views_lock.reading():
             view, applied = self._views.get(gallery_id), self._applied
-            newest = None if applied is None else Generation(applied.seq, applied.committed_at)
             if view is None:
                 view = GalleryView(self._dim)
-            found = view.pool(query_D, num_hits, reach, filters, least=least, without=without)
-            return found, len(view), newest
+            if behind is not None:
+                yield view, view.size_at(behind.generation.seq), behind.generation
+            elif applied is None:
+                yield view, len(view), None
+            else:
+                yield view, len(view), Generation(applied.seq, applied.committed_at)
 
     def _reach(self, generation: Generation) -> None:
         """Have everything applied that a generation holds; another process may have told of it.

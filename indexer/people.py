@@ -31,12 +31,14 @@ _CHUNK_BYTES = 8 * 2**20
 @dataclass(frozen=True)
 class Pool:
     """A search's hits, best first, and behind them what may show the same people: ids (P,), their
-    scores (P,) and unit vectors (P, D)."""
+    scores (P,) and unit vectors (P, D). ranked: ids of the hits among those that were shown before,
+    as they rank."""
 
     ids_P: NDArray[np.int64]
     scores_P: NDArray[np.float32]
     vectors_PD: NDArray[np.float32]
     num_hits: int
+    ranked: list[int]
 
 
 def group_people(

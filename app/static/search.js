@@ -141,9 +141,10 @@ async function append(url) {
     const page = sent
       ? await load("/", request.signal, formWith(sent, url.searchParams.get("cursor")))
       : await load(url, request.signal);
-    const tiles = [...page.querySelectorAll("#results ol.grid > li")];
+    const tiles = [...page.querySelectorAll("#results :is(ol.grid, ol.people) > li")];
     if (!tiles.length) return show(page); // it says why
-    const grid = results.querySelector("ol.grid");
+    const grid = results.querySelector("ol.grid, ol.people");
+    const noun = grid.matches(".people") ? "people" : "pictures";
     grid.append(...tiles);
     const more = page.querySelector(".more");
     const old = results.querySelector(".more");
@@ -154,9 +155,9 @@ async function append(url) {
     delete results.dataset.refreshMs;
     results.querySelector(".notice:has(progress)")?.remove();
     const count = grid.children.length.toLocaleString("en");
-    document.getElementById("results-title").textContent = `${count} pictures, best match first`;
+    document.getElementById("results-title").textContent = `${count} ${noun}, best match first`;
     tiles[0].querySelector("a").focus();
-    announce(`${tiles.length} more pictures, ${count} in all`);
+    announce(`${tiles.length} more, ${count} ${noun} in all`);
   } catch (error) {
     if (error.name !== "AbortError") showTrouble(error, url, append);
   } finally {

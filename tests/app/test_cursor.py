@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import random
+import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import update
 
+from app.cursor import Bookmark, make_cursor, read_cursor
+from app.schemas import MAX_ID
+from app.search_schemas import MAX_CURSOR_CHARS, SearchRequest
+from indexer.records import Generation, Hit, Place
 from indexer.tables import changes
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import picture
@@ -111,7 +119,7 @@ def test_cursor_of_another_model_release_or_past_is_outdated(
         problem = assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
         assert "search again" in problem["detail"]
     with monkeypatch.context() as newer:
-        newer.setattr("app.cursor._VERSION", 2)
+        newer.setattr("app.cursor._VERSION", 9)
         assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
     page = api.http.get("/", params={"gallery": "street", "text": "blue", "cursor": cursor})
     assert page.status_code == 422
@@ -133,13 +141,55 @@ def test_forged_cursor_breaks_nothing(api: Api, monkeypatch: pytest.MonkeyPatch)
     cursor = api.search(text="red", limit=1).json()["next_cursor"]
     body = bytearray(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     monkeypatch.setattr("app.cursor._check", lambda _: bytes(8))
-    for start, end in ((1, 9), (9, 17), (17, 25), (25, 33), (33, 41)):
+    for start, end in ((1, 9), (9, 17), (17, 25), (25, 33), (33, 41), (41, 49)):
         for byte in (0x00, 0x7F, 0x80, 0xFF):
             forged = bytearray(body)
             forged[start:end] = bytes([byte]) * (end - start)
             forged[-8:] = bytes(8)
             token = urlsafe_b64encode(bytes(forged)).rstrip(b"=").decode()
             assert api.search(text="red", cursor=token).status_code in (200, 409, 422)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [b"no zlib", zlib.compress(b"123"), zlib.compress(b""), zlib.compress(bytes(8))[:-4]],
+    ids=["damaged", "odd", "empty", "cut off"],
+)
+def test_cursor_with_forged_pictures_is_refused(
+    api: Api, shown: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(api, 3)
+    monkeypatch.setattr("app.cursor._pack_ids", lambda _: shown)
+    cursor = api.search(text="red", limit=1).json()["next_cursor"]
+    assert_problem(api.search(text="red", cursor=cursor), 422, "validation_failed")
+
+
+def test_cursor_is_no_bomb(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(api, 3)
+    monkeypatch.setattr("app.cursor._pack_ids", lambda _: zlib.compress(bytes(8_000_000)))
+    cursor = api.search(text="red", limit=1).json()["next_cursor"]
+    assert len(cursor) < MAX_CURSOR_CHARS
+    assert_problem(api.search(text="red", cursor=cursor), 422, "validation_failed")
+
+
+@given(st.frozensets(st.integers(1, MAX_ID), max_size=60))
+def test_cursor_keeps_what_was_shown(shown: frozenset[int]) -> None:
+    request = SearchRequest(gallery="street", text="red", group_by="person")
+    place = Place(Generation(7, datetime(2026, 5, 1, tzinfo=UTC)), 3, Hit(9, 0.25))
+    bookmark = Bookmark(place, 2, shown)
+    token = make_cursor(bookmark, request, "model")
+    assert token is not None
+    assert read_cursor(token, request, "model") == bookmark
+
+
+def test_cursor_of_too_many_pictures_is_none() -> None:
+    request = SearchRequest(gallery="street", text="red", group_by="person")
+    place = Place(Generation(7, datetime(2026, 5, 1, tzinfo=UTC)), 3, Hit(9, 0.25))
+    draw = random.Random(0)
+    many = frozenset(draw.sample(range(1, 1_000_000), 4_000))
+    assert make_cursor(Bookmark(place, 2, many), request, "model") is not None
+    more = frozenset(draw.sample(range(1, 1_000_000), 12_000))
+    assert make_cursor(Bookmark(place, 2, more), request, "model") is None
 
 
 def test_each_page_is_on_record(api: Api) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,8 +87,79 @@ def test_all_pictures_of_people_are_on_record(api: Api, seen: dict[str, int]) ->
     assert (row.deed.result_count, row.deed.what) == (1, 'red {"group_by": "person"}')
 
 
+def people_of(page: dict[str, Any]) -> list[list[int]]:
+    """The pictures of each person on a page."""
+    return [
+        [each["image_id"] for each in result["person"]["sightings"]] for result in page["results"]
+    ]
+
+
+def crowd(number: int, first: int = 0) -> list[tuple[str, bytes]]:
+    """Pictures of people some of whom are seen again and again, by a seed."""
+    draw = random.Random(first)
+    colours = ("red", "green", "blue")
+    return [(f"{n}.jpg", picture(draw.choice(colours), n)) for n in range(first, first + number)]
+
+
+@both_databases
+@pytest.mark.parametrize("threshold", [0.97, 0.999])
+def test_pages_of_people_show_each_picture_once(
+    api: Api, threshold: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.people.MAX_HITS", 12)  # fewer than there are pictures
+    object.__setattr__(api.services, "person_cosine", threshold)
+    ids = api.fill(*crowd(40))
+    for asked in ({}, {"min_score": 0.2}, {"unlike": [ids[3]]}):
+        ranking = ids_of(api, **asked)
+        for limit in (1, 2, 7):
+            pages = list(all_pages(api, limit=limit, **asked))
+            people = [person for page in pages for person in people_of(page)]
+            shown = [image_id for person in people for image_id in person]
+            assert len(shown) == len(set(shown))
+            assert set(ranking) <= set(shown) <= set(ids)
+            best = [result["image_id"] for page in pages for result in page["results"]]
+            assert best == sorted(best, key=ranking.index), "best first over all pages"
+            ranks = [result["rank"] for page in pages for result in page["results"]]
+            assert ranks == list(range(1, len(people) + 1))
+            assert all(page["results"] for page in pages), "none is empty"
+
+
+def ids_of(api: Api, **asked: Any) -> list[int]:
+    return [hit["image_id"] for hit in api.search(text="red", limit=100, **asked).json()["results"]]
+
+
+def all_pages(api: Api, **asked: Any) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        given = {} if cursor is None else {"cursor": cursor}
+        page = api.search(text="red", group_by="person", **asked, **given).json()
+        yield page
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
+
+
+@both_databases
+def test_pages_of_people_hold_while_pictures_come_and_go(api: Api) -> None:
+    object.__setattr__(api.services, "person_cosine", 0.999)
+    first = api.fill(*crowd(30))
+    shown: list[int] = []
+    gone: set[int] = set()
+    for number, page in enumerate(all_pages(api, limit=3)):
+        assert page["indexed"] == len(first) - len(gone)
+        shown += [image_id for person in people_of(page) for image_id in person]
+        api.fill(*crowd(6, first=100 * (number + 1)))
+        left = [image_id for image_id in first if image_id not in shown]
+        for victim in {shown[0], *left[:1]} - gone:
+            api.services.catalogue.holdings.remove_image(victim)
+            gone.add(victim)
+        api.services.live_index.catch_up()
+    assert len(shown) == len(set(shown))
+    assert set(shown) | gone == set(first), "what came since is of no page, all else of one"
+
+
 def test_people_are_refused_by_name(api: Api, seen: dict[str, int]) -> None:
-    cursor = api.search(text="red", limit=1).json()["next_cursor"]
+    cursor = api.search(text="red", limit=1).json()["next_cursor"]  # of pictures
     for wrong, field in (({"cursor": cursor}, "cursor"), ({"limit": 101}, "limit")):
         response = api.search(text="red", group_by="person", **wrong)
         problem = assert_problem(response, 422, "validation_failed")

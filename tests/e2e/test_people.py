@@ -57,6 +57,25 @@ def test_people_are_cards_with_a_track(joining: Server, open_page: NewPage) -> N
     expect(page.locator(".tile")).to_have_count(12)
 
 
+def test_more_people_come_below(joining: Server, open_page: NewPage) -> None:
+    address = "/?text=blue+coat&by=person&gallery=street&limit=4"
+    page = open_page(joining, address)
+    expect(page.locator(".person")).to_have_count(2)
+    page.get_by_role("link", name="Show more people").press("Enter")
+    expect(page.locator(".person")).to_have_count(3)
+    expect(page.get_by_role("heading", name="3 people, best match first")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("1 more, 3 people in all")
+    expect(page.locator("#rank-3 a").first).to_be_focused()
+    expect(page.get_by_role("link", name="Show more people")).to_have_count(0)
+    alts = [image.get_attribute("alt") for image in page.locator(".person img").all()]
+    assert len(set(alts)) == 12
+
+    plain = open_page(joining, address, java_script_enabled=False)
+    plain.get_by_role("link", name="Show more people").click()
+    expect(plain.get_by_role("heading", name="People 3 to 3, best match first")).to_be_visible()
+    expect(plain.locator("#rank-3")).to_be_visible()
+
+
 def test_people_fit_a_phone_and_need_no_script(
     joining: Server, open_page: NewPage, tmp_path: Path
 ) -> None:
