@@ -198,7 +198,8 @@ def _count(services: Services, key: AccessKey) -> None:
 def _refuse(
     connection: HTTPConnection, access: Access | None, error: ProblemError | IndexerError
 ) -> Response:
-    if access is not None and access.is_page:
+    is_page = _wants_page(connection) if access is None else access.is_page
+    if is_page:
         problem = explain(error)
         if problem.status == 401:
             asked = f"{connection.url.path}?{connection.url.query}".rstrip("?")
@@ -208,6 +209,13 @@ def _refuse(
         page.headers.update(getattr(error, "headers", {}))
         return page
     return answer_problem(connection.scope, error)
+
+
+def _wants_page(connection: HTTPConnection) -> bool:
+    """Whether somebody who looks for what is not there looks with a browser."""
+    return connection.scope["method"] == "GET" and "text/html" in connection.headers.get(
+        "accept", ""
+    )
 
 
 def _unshared(send: Send) -> Send:

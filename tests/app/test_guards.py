@@ -77,6 +77,9 @@ def test_every_answer_has_the_headers(shared_api: Api, path: str) -> None:
 
 def test_unknown_route_and_method_are_problems(shared_api: Api) -> None:
     assert_problem(shared_api.http.get("/nowhere"), 404, "route_not_found")
+    page = shared_api.http.get("/nowhere", headers={"accept": "text/html,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Go to search" in page.text
     assert_problem(shared_api.http.get("/static/nothing.js"), 404, "route_not_found")
     response = shared_api.http.put("/search")
     assert_problem(response, 405, "method_not_allowed")

@@ -1,0 +1,119 @@
+"""Every page gone over by axe-core, which finds nothing: light and dark, desktop and phone.
+
+The shipped model and drawn people, so that all parts of a page are there: verdict, people, why.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Page
+
+from app.settings import Settings
+from app.wiring import draw_identities, load_encoder
+from tests.e2e.conftest import NewPage, Watched
+from tests.e2e.server import Server, running_server, wait_until
+
+DESCRIBED = "/?gallery=town&text=a+woman+in+a+red+coat+and+black+trousers,+no+hat"
+PAGES = {
+    "welcome": "/",
+    "results": f"{DESCRIBED}&camera=harbour-1&after=2020-01-01T00:00",
+    "verdict": DESCRIBED,
+    "refined": f"{DESCRIBED}&right=1&wrong=2",
+    "people": f"{DESCRIBED}&by=person",
+    "like": "/?gallery=town&like=1",
+    "nothing": "/?gallery=town&text=x&after=2099-01-01T00:00",
+    "wrong": "/?gallery=town&text=x&after=never",
+    "no gallery": "/?gallery=nowhere",
+    "picture": "/pictures/1?from=text%3Da%2Bman",
+    "why": "/pictures/1?text=a+man+in+a+blue+coat+and+white+shoes",
+    "no picture": "/pictures/999999",
+    "upload": "/upload?gallery=town",
+    "imports": "/upload/imports",
+    "import": "/upload/imports/1",
+    "login": "/login",
+    "no page": "/nowhere",
+}
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serves the gallery `town`: 26 drawn people, and an import that refused something."""
+    folder = tmp_path_factory.mktemp("town")
+    with running_server(folder, load_encoder(Settings(data_dir=folder))) as started:
+        drawn = draw_identities(0, 26, 4, seed=9)
+        started.fill(
+            "town",
+            [
+                (
+                    f"{number}.jpg",
+                    as_jpeg(picture.image),
+                    {"camera": picture.camera, "captured_at": picture.captured_at.isoformat()},
+                )
+                for number, picture in enumerate(drawn)
+            ],
+        )
+        start_import(started)
+        yield started
+
+
+def as_jpeg(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "JPEG")
+    return content.getvalue()
+
+
+def start_import(server: Server) -> None:
+    """One entry that is no picture."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        info = tarfile.TarInfo("notes.txt")
+        info.size = 5
+        archive.addfile(info, io.BytesIO(b"notes"))
+    headers = {"content-type": "application/x-tar"}
+    url = f"{server.url}/galleries/town/imports?file_name=crops.tar"
+    job = httpx.post(url, content=packed.getvalue(), headers=headers).raise_for_status().json()
+    wait_until(
+        lambda: httpx.get(f"{server.url}/imports/{job['id']}").json()["state"] == "done",
+        "the import is done",
+    )
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core has against the page as it is."""
+    response = Axe().run(page).response
+    return [
+        f"{rule['id']} ({rule['impact']}): {node['html'][:200]}"
+        for rule in response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_axe_finds_nothing(
+    town: Server, open_page: NewPage, watched: Watched, size: str, scheme: str
+) -> None:
+    watched.expected = ("404", "422", "does not conform to the required format")
+    page = open_page(town, viewport=SIZES[size], color_scheme=scheme)
+    found = {}
+    for name, path in PAGES.items():
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        for summary in page.locator("summary").all():
+            if summary.is_visible():
+                summary.click()
+        found[name] = findings(page)
+    assert {name: told for name, told in found.items() if told} == {}
+
+
+def test_axe_would_find_something(town: Server, open_page: NewPage) -> None:
+    page = open_page(town)
+    page.evaluate("document.getElementById('gallery').labels[0].remove()")
+    assert any(told.startswith("select-name (critical)") for told in findings(page))
