@@ -19,7 +19,7 @@ from app.schemas import (
     WordWeight,
 )
 from app.search_schemas import Sighting
-from indexer.audit_log import AuditRow
+from indexer.audit_log import AuditRow, Deed
 from indexer.key_ring import AccessKey
 from indexer.records import Box, Gallery, Image
 
@@ -167,3 +167,10 @@ def show_audit_row(row: AuditRow) -> AuditEntry:
     deed = {field.name: getattr(row.deed, field.name) for field in fields(row.deed)}
     deed["image_ids"] = list(row.deed.image_ids)
     return AuditEntry(seq=row.seq, at=row.at, hash=row.hash, **deed)
+
+
+def read_audit_row(entry: AuditEntry) -> AuditRow:
+    """The row that was shown so."""
+    told = {field.name: getattr(entry, field.name) for field in fields(Deed)}
+    deed = Deed(**told | {"image_ids": tuple(entry.image_ids)})
+    return AuditRow(entry.seq, entry.at, deed, entry.hash)

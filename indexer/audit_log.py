@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -120,25 +120,38 @@ class AuditLog:
         return row.reason if row is not None and row.at >= since else None
 
     def verify(self, known: tuple[int, str] | None = None) -> Verdict:
-        """Follow the chain from its start.
+        """Follow the chain from its start; see follow_chain."""
+        return follow_chain(self.rows(), known=known)
 
-        known: number and hash of a row, noted elsewhere earlier: with it, a chain that was written
-        anew or cut off shows too.
-        """
-        good = (0, NO_HASH)
+
+def follow_chain(
+    rows: Iterable[AuditRow],
+    after: tuple[int, str] | None = (0, NO_HASH),
+    known: tuple[int, str] | None = None,
+) -> Verdict:
+    """Whether these rows follow on each other, and on the one with the number and hash `after`;
+    where that is None, the first is taken as it stands.
+
+    known: number and hash of a row, noted elsewhere earlier: with it, a chain that was written
+    anew or cut off shows too.
+    """
+    good = after or (0, NO_HASH)
+    rest = iter(rows)
+    while True:
         try:
-            for row in self.rows():
-                fault = _fault(row, good)
-                if fault is not None:
-                    return Verdict(*good, fault)
-                good = (row.seq, row.hash)
-                if known is not None and row.seq == known[0] and row.hash != known[1]:
-                    return Verdict(*good, f"row {row.seq} has another hash than was noted")
+            if (row := next(rest, None)) is None:
+                break
+            fault = None if after is None else _fault(row, good)
         except (TypeError, ValueError):  # something else than was ever written
-            return Verdict(*good, f"of the next {_PAGE:,} rows one can't be read")
-        if known is not None and good[0] < known[0]:
-            return Verdict(*good, f"rows {good[0] + 1} to {known[0]} are missing at the end")
-        return Verdict(*good, None)
+            return Verdict(*good, f"of the rows behind {good[0]} one can't be read")
+        if fault is not None:
+            return Verdict(*good, fault)
+        good = after = (row.seq, row.hash)
+        if known is not None and row.seq == known[0] and row.hash != known[1]:
+            return Verdict(*good, f"row {row.seq} has another hash than was noted")
+    if known is not None and good[0] < known[0]:
+        return Verdict(*good, f"rows {good[0] + 1} to {known[0]} are missing at the end")
+    return Verdict(*good, None)
 
 
 def _fault(row: AuditRow, before: tuple[int, str]) -> str | None:

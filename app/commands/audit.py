@@ -1,12 +1,13 @@
-"""passerby audit: verify the record of who did what here; export it, a server's too."""
+"""passerby audit: verify and export the record of who did what, here, on a server, in a file."""
 
 from __future__ import annotations
 
 import json
 import sys
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,10 @@ from app.commands.desk import open_desk
 from app.commands.options import PANEL_TRUST, DataDir, Server
 from app.errors import CommandError
 from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from app.commands.desk import Desk
+    from indexer.audit_log import Verdict
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -30,6 +35,10 @@ def register(app: typer.Typer) -> None:
 
 @group.command("verify")
 def verify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="What `audit export` wrote, in place of the log.", show_default=False),
+    ] = None,
     head: Annotated[
         str | None,
         typer.Option(
@@ -38,19 +47,99 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Look whether the log goes on from where the file ends."),
+    ] = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Follow the chain of hashes from the first row to the last. Exit code 1 where it is broken."""
-    from app.wiring import open_catalogue
+    """Follow the chain of hashes from the first row to the last. Exit code 1 where it is broken.
 
-    catalogue = open_catalogue(load_settings(data_dir=data_dir))
-    verdict = catalogue.audit.verify(None if head is None else _parse_head(head))
+    A file is checked by itself, without the log, unless `--live` is given. To look through a
+    server's log is to export it, so that is on record there.
+    """
+    known = None if head is None else _parse_head(head)
+    if file is None:
+        if live:
+            raise CommandError("--live compares a file with the log: name the file")
+        whole = tell(verify_log(server, data_dir, known), "the audit log")
+        typer.echo(f"{whole.seq:,} rows, whole. Note this where nobody can change it:")
+        typer.echo(f"{whole.seq}:{whole.hash}")
+        return
+    first, verdict = verify_file(file, known)
+    whole = tell(verdict, str(file))
+    typer.echo(f"{file}: rows {first:,} to {whole.seq:,}, whole:\n{whole.seq}:{whole.hash}")
+    if live:
+        with open_desk(server, data_dir) as desk:
+            now = tell(verify_behind(desk, whole.seq, whole.hash), "the audit log")
+        typer.echo(f"The log goes on from there, whole:\n{now.seq}:{now.hash}")
+
+
+def verify_log(server: str | None, data_dir: Path | None, known: tuple[int, str] | None) -> Verdict:
+    """Of this machine's log, or of what a server gives as its log."""
+    if server is None:
+        from app.wiring import open_catalogue
+
+        return open_catalogue(load_settings(data_dir=data_dir)).audit.verify(known)
+    from app.views import read_audit_row
+    from indexer.audit_log import follow_chain
+
+    with open_desk(server, data_dir) as desk:
+        return follow_chain(map(read_audit_row, desk.audit()), known=known)
+
+
+def verify_file(file: Path, known: tuple[int, str] | None) -> tuple[int, Verdict]:
+    """The number of its first row, and whether the rows follow on each other.
+
+    The first one of a file that begins later than the log is taken as it stands, unless `known` is
+    the one before it. Raises CommandError for a file that can't be read.
+    """
+    from app.access_schemas import AuditEntry
+    from app.views import read_audit_row
+    from indexer.audit_log import NO_HASH, follow_chain
+
+    try:
+        with file.open(encoding="utf-8") as lines:
+            rows = (read_audit_row(AuditEntry.model_validate_json(line)) for line in lines)
+            first = next(rows, None)
+            if first is None:
+                raise ValueError
+            before = first.seq - 1
+            if known is not None and known[0] < before:
+                raise CommandError(f"--head is of row {known[0]}, {file} begins at {first.seq}")
+            links = {0: NO_HASH} | dict([known] if known else [])
+            after = (before, links[before]) if before in links else None
+            return first.seq, follow_chain(chain([first], rows), after, known)
+    except ValueError:
+        raise CommandError(
+            f"{file}: expected what `audit export` wrote, one JSON object a line"
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{file}: can't be read: {error.strerror}") from error
+
+
+def verify_behind(desk: Desk, seq: int, digest: str) -> Verdict:
+    """Whether the log has this row still, and is whole behind it."""
+    from app.views import read_audit_row
+    from indexer.audit_log import Verdict, follow_chain
+
+    rows = map(read_audit_row, desk.audit(seq - 1))
+    there = next(rows, None)
+    if there is None or there.seq != seq:
+        return Verdict(seq, digest, f"it has no row {seq} any more: it was cut off")
+    if there.hash != digest:
+        return Verdict(seq, digest, f"its row {seq} is another: it was written anew")
+    return follow_chain(rows, (seq, digest))
+
+
+def tell(verdict: Verdict, what: str) -> Verdict:
+    """The verdict. Raises CommandError where something is wrong."""
     if verdict.fault is not None:
         raise CommandError(
-            f"the audit log is broken: {verdict.fault}; up to row {verdict.seq} it is whole"
+            f"{what} is broken: {verdict.fault}; up to row {verdict.seq} it is whole"
         )
-    typer.echo(f"{verdict.seq:,} rows, whole. Note this where nobody can change it:")
-    typer.echo(f"{verdict.seq}:{verdict.hash}")
+    return verdict
 
 
 @group.command("export")
