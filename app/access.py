@@ -67,6 +67,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("POST", "/keys"): needs("admin", is_whole=True),
     ("DELETE", "/keys/{name}"): needs("admin", is_whole=True),
     ("GET", "/audit"): needs("admin", is_whole=True),
+    ("GET", "/erasures/{image}"): needs("admin", is_whole=True),
     ("GET", "/metrics"): needs(*SCOPES, is_whole=True),
     ("GET", "/"): needs("search", is_page=True),
     ("POST", "/"): needs("search", is_page=True),

@@ -66,3 +66,19 @@ class AuditEntry(BaseModel):
 class AuditPage(BaseModel):
     rows: list[AuditEntry]
     next_after_seq: int | None = Field(description="The next page's `after_seq`.")
+
+
+class TraceFound(BaseModel):
+    """What one place has of a picture."""
+
+    place: str = Field(description="Row, vectors, changes, ledger, bytes, snapshots, ...")
+    said: str = Field(description="What was found there.")
+    advice: str | None = Field(description="What to do where something is left; null: nothing is.")
+
+
+class ErasureProof(BaseModel):
+    """What is left of a picture."""
+
+    image_id: int
+    is_gone: bool = Field(description="Whether nothing is left anywhere.")
+    traces: list[TraceFound] = Field(description="Every place that was looked at.")

@@ -12,7 +12,18 @@ from app import __version__, problems
 from app.auth import Gate
 from app.documentation import DESCRIPTION, TAGS
 from app.middleware import BodyLimit, RequestFrame
-from app.routes import docs, galleries, health, images, import_pages, imports, keys, pages, search
+from app.routes import (
+    docs,
+    erasures,
+    galleries,
+    health,
+    images,
+    import_pages,
+    imports,
+    keys,
+    pages,
+    search,
+)
 from app.services import Services, running
 from app.settings import Settings
 from app.wiring import build_services
@@ -55,7 +66,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(Gate)
     app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
-    for routes in (search, galleries, images, imports, import_pages, keys, health, docs):
+    for routes in (search, galleries, images, imports, import_pages, keys, erasures, health, docs):
         app.include_router(routes.router)
     pages.install(app)
     return app

@@ -177,4 +177,5 @@ class AsyncPasserby(_Sender):
     create_key = call_of(trust_calls.create_key)
     revoke_key = call_of(trust_calls.revoke_key)
     audit = pages_of(trust_calls.audit)
+    prove_deleted = call_of(trust_calls.prove_deleted)
     readiness = call_of(trust_calls.readiness)

@@ -1,10 +1,18 @@
-"""Keys, the record of who did what, and readiness."""
+"""Keys, the record of who did what, proof of deletion, and readiness."""
 
 from __future__ import annotations
 
 import httpx
 
-from app.access_schemas import AuditEntry, AuditPage, KeyCreate, KeyCreated, KeyList, KeySummary
+from app.access_schemas import (
+    AuditEntry,
+    AuditPage,
+    ErasureProof,
+    KeyCreate,
+    KeyCreated,
+    KeyList,
+    KeySummary,
+)
 from app.client.call import Call, Page, as_, nothing, to_page, to_path
 from app.schemas import Readiness
 
@@ -33,6 +41,11 @@ def audit(after_seq: int = 0) -> Call[Page[AuditEntry]]:
         return to_page(found.rows, found.next_after_seq, audit)
 
     return Call("GET", "/audit", read, {"after_seq": after_seq, "limit": 1000})
+
+
+def prove_deleted(image_id: int) -> Call[ErasureProof]:
+    """What is left of a picture, place by place."""
+    return Call("GET", to_path("erasures", image_id), as_(ErasureProof))
 
 
 def readiness() -> Call[Readiness]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.options import PANEL_TRUST, DataDir
+from app.commands.desk import open_desk
+from app.commands.options import PANEL_TRUST, DataDir, Server
 from app.settings import load_settings
 from indexer.records import MAX_ID
 
@@ -28,29 +27,26 @@ def register(app: typer.Typer) -> None:
 def prove_deleted(
     image_id: Annotated[int, typer.Argument(help="Id of the picture.", min=1, max=MAX_ID)],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Show that nothing is left of a deleted picture: row, vectors, bytes, snapshots.
 
     Exit code: 0 when it is gone everywhere, 1 when something remains or can't be told; then each
-    line says what to do. Index snapshots are looked for on this machine.
+    line says what to do. Index snapshots are looked for on this machine, or on the server's.
     """
-    from app.wiring import open_data
-    from indexer.traces import find_traces
-
-    settings = load_settings(data_dir=data_dir)
-    catalogue, store = open_data(settings)
-    traces = find_traces(catalogue, store, settings.index_dir, image_id)
-    is_gone = all(trace.advice is None for trace in traces)
+    with open_desk(server, data_dir) as desk:
+        proof = desk.prove_deleted(image_id)
     if as_json:
-        found = [asdict(trace) for trace in traces]
-        typer.echo(json.dumps({"image_id": image_id, "is_gone": is_gone, "traces": found}))
+        typer.echo(proof.model_dump_json())
     else:
-        for trace in traces:
+        for trace in proof.traces:
             mark, advice = ("ok  ", "") if trace.advice is None else ("LEFT", f": {trace.advice}")
             typer.echo(f"{mark} {trace.place}: {trace.said}{advice}")
-        typer.echo(f"Image {image_id} is gone." if is_gone else f"Image {image_id}: see above.")
-    if not is_gone:
+        typer.echo(
+            f"Image {image_id} is gone." if proof.is_gone else f"Image {image_id}: see above."
+        )
+    if not proof.is_gone:
         raise typer.Exit(1)
 
 

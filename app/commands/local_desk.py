@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import cast
 
 from app.access_keys import create_on_record, revoke_on_record
-from app.access_schemas import AuditEntry, KeyCreate, KeyCreated, KeySummary
+from app.access_schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
 from app.audit import deletion_on_record, say_changes
 from app.commands.records import command_caller, record_command
+from app.erasures import prove_on_record
 from app.imports.cancel import cancel_on_record
 from app.imports.intake import Received, of_file, of_place, start
 from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
@@ -63,6 +64,11 @@ class LocalDesk:
     def audit(self, after_seq: int = 0) -> Iterator[AuditEntry]:
         record_command(self._catalogue, "export", what=f"audit after {after_seq}")
         return map(show_audit_row, self._catalogue.audit.rows(after_seq))
+
+    def prove_deleted(self, image_id: int) -> ErasureProof:
+        catalogue, store = open_data(self._settings)
+        index_dir = self._settings.index_dir
+        return prove_on_record(catalogue, store, index_dir, command_caller(), image_id)
 
     def import_archive(self, gallery: str, path: Path) -> ImportSummary:
         with path.open("rb") as file:

@@ -64,7 +64,7 @@ def ask(api: Api, route: tuple[str, str], secret: str | None, image_id: int = 1)
     """A request for this route that its key alone decides about; bodies are not valid."""
     method, path = route
     path = path.replace("{gallery}", "street").replace("{image_id}", str(image_id))
-    path = path.replace("{import_id}", "1")
+    path = path.replace("{import_id}", "1").replace("{image}", str(image_id))
     path = (
         path.replace("{name}", "nobody").replace("{code}", "x").replace("{path:path}", "mark.svg")
     )

@@ -1,0 +1,32 @@
+"""What is left of a picture that was deleted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from app.access_schemas import ErasureProof
+from app.deps import AppCaller, AppServices
+from app.documentation import problems
+from app.erasures import prove_on_record
+from app.schemas import MAX_ID
+
+router = APIRouter(tags=["access"])
+
+
+@router.get(
+    "/erasures/{image}",
+    summary="Prove that a picture is gone",
+    responses=problems("validation_failed", "storage_full", "storage_unavailable"),
+)
+def prove(
+    image: Annotated[int, Path(ge=1, le=MAX_ID, description="Id of the deleted image.")],
+    services: AppServices,
+    caller: AppCaller,
+) -> ErasureProof:
+    """Place by place: row, vectors, changes, ledger, bytes, snapshots, the database's log; where
+    something is left, what to do. Snapshots are those of the machine that answers.
+    """
+    index_dir = services.settings.index_dir
+    return prove_on_record(services.catalogue, services.store, index_dir, caller, image)
