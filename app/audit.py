@@ -10,7 +10,7 @@ from typing import BinaryIO, TypedDict, Unpack
 from app.caller import Caller
 from app.errors import FieldError, ProblemError
 from app.search import find_people
-from app.search_schemas import SearchOptions, SearchRequest, SearchResponse
+from app.search_schemas import SearchOptions, SearchResponse
 from app.services import Services
 from indexer.audit_log import Action, Deed
 from indexer.catalogue import Catalogue
@@ -42,9 +42,8 @@ def search_on_record(
     ImageNotFound for what the caller may not see, ProblemError where a reason is missing.
     """
     caller.require_sight(request.gallery)
-    if isinstance(request, SearchRequest):
-        for image_id in request.named_ids:
-            caller.require_sight_of(image_id, services.catalogue)
+    for image_id in request.named_ids:
+        caller.require_sight_of(image_id, services.catalogue)
     require_reason(services, request.gallery, request.reason)
     found = find_people(services, request, picture)
     image_ids = [image_id for result in found.results for image_id in result.image_ids]

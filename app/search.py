@@ -128,18 +128,7 @@ def query_vector(
     picture: BinaryIO | None,
 ) -> tuple[NDArray[np.float32], bool]:
     """The unit vector (D,) asked with, and whether the text was cut to make it."""
-    if isinstance(request, PictureSearch):
-        assert picture is not None
-        box = None if request.box is None else Box(*request.box)
-        return services.picture_vectors.get(picture, box), False
-    assert isinstance(request, SearchRequest)
-    main_D: NDArray[np.float32] | None = None
-    truncated = False
-    if said is not None:
-        query = services.query_vectors.get(said.affirmed)
-        main_D, truncated = query.vector_D, query.truncated
-    elif request.image_id is not None:
-        main_D = _vector_of(services, request.image_id)
+    main_D, truncated = _main_vector(services, request, said, picture)
     if not request.like and not request.unlike:
         assert main_D is not None
         return main_D, truncated
@@ -153,6 +142,26 @@ def query_vector(
         return refine(main_D, liked_LD, unliked_UD), truncated
     except ValueError as error:
         raise invalid([FieldError("unlike", str(error))]) from error
+
+
+def _main_vector(
+    services: Services,
+    request: SearchOptions,
+    said: Description | None,
+    picture: BinaryIO | None,
+) -> tuple[NDArray[np.float32] | None, bool]:
+    """As query_vector, before marks move it; None where only marks are asked with."""
+    if isinstance(request, PictureSearch):
+        assert picture is not None
+        box = None if request.box is None else Box(*request.box)
+        return services.picture_vectors.get(picture, box), False
+    assert isinstance(request, SearchRequest)
+    if said is not None:
+        query = services.query_vectors.get(said.affirmed)
+        return query.vector_D, query.truncated
+    if request.image_id is not None:
+        return _vector_of(services, request.image_id), False
+    return None, False
 
 
 def _vector_of(services: Services, image_id: int) -> NDArray[np.float32]:
@@ -223,7 +232,6 @@ def _verdict(
         return None
     if not found.rows or found.generation is None:
         return None
-    assert isinstance(request, SearchRequest)
     if request.like or request.unlike:  # it is no description any more
         return None
     best, _ = found.rows[0]

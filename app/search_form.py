@@ -29,8 +29,8 @@ PAGE_OF_PEOPLE = 24
 class SearchForm:
     """The fields as they were given. after, before: UTC, as `2026-05-01T14:30`. like: an image id;
     a text takes its place. right, wrong: ids of pictures that were marked.
-    by: "person" for people in place of pictures. problems: a sentence for each field that can't
-    be used."""
+    by: "person" for people in place of pictures. sent: whether a picture was sent to ask with,
+    which no address can carry. problems: a sentence for each field that can't be used."""
 
     gallery: str
     text: str = ""
@@ -44,6 +44,7 @@ class SearchForm:
     right: tuple[int, ...] = ()
     wrong: tuple[int, ...] = ()
     by: str = ""
+    sent: bool = False
     problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -78,7 +79,7 @@ class SearchForm:
     @property
     def is_query(self) -> bool:
         """Whether it asks for anything."""
-        return bool(self.text or self.right) or self.like is not None
+        return bool(self.text or self.right or self.sent) or self.like is not None
 
     @property
     def num_filters(self) -> int:
@@ -171,8 +172,6 @@ class SearchForm:
         return SearchRequest(
             text=self.text or None,
             image_id=None if self.text else self.like,
-            like=list(self.right),
-            unlike=list(self.wrong),
             **dict(self._options()),
         )
 
@@ -187,6 +186,8 @@ class SearchForm:
             cursor=self.cursor or None,
             group_by="person" if self.by else "none",
             reason=self.reason or None,
+            like=list(self.right),
+            unlike=list(self.wrong),
             filters=SearchFilters(
                 cameras=list(self.cameras),
                 after=_time_of(self.after),

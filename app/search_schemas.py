@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,9 @@ MAX_LIMIT = 1000
 MAX_PEOPLE = 100
 MAX_CURSOR_CHARS = 16_384
 MAX_MARKS = 50
+
+
+Marks = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=MAX_MARKS)]
 
 
 class SearchFilters(Request):
@@ -67,11 +70,34 @@ class SearchOptions(Request):
         "is left out, whatever arrives meanwhile; deleted ones are gone.",
     )
     reason: Reason | None = Field(None, description=REASON)
+    like: Marks = Field(
+        default_factory=list,
+        description="Pictures that show the right person: the search moves towards them. They stay "
+        "among the results.",
+    )
+    unlike: Marks = Field(
+        default_factory=list,
+        description="Pictures that show somebody else: the search moves away from them, and they "
+        "are left out.",
+    )
+
+    @model_validator(mode="after")
+    def _marked_once(self) -> Self:
+        if set(self.like) & set(self.unlike):
+            raise ValueError("the same picture can't be in `like` and in `unlike`")
+        return self
+
+    @property
+    def main(self) -> str:
+        """What is looked for apart from marks, in words."""
+        raise NotImplementedError
 
     @property
     def asked(self) -> str:
         """What is looked for, in words."""
-        raise NotImplementedError
+        marks = {"like": self.like, "unlike": self.unlike}
+        told = [f"{name} {ids}" for name, ids in marks.items() if ids]
+        return ", ".join(filter(None, [self.main, *told]))
 
     @property
     def least(self) -> float:
@@ -80,8 +106,13 @@ class SearchOptions(Request):
 
     @property
     def left_out(self) -> list[int]:
-        """Pictures that are no results."""
-        return []
+        """Pictures that are no results: who it is not."""
+        return self.unlike
+
+    @property
+    def named_ids(self) -> list[int]:
+        """All pictures that it is asked with."""
+        return list(dict.fromkeys([*self.like, *self.unlike]))
 
     def told(self) -> str:
         """What is asked, in one line, as it goes on record."""
@@ -92,9 +123,6 @@ class SearchOptions(Request):
         if self.cursor is not None:
             filters["continued"] = True
         return f"{asked} {json.dumps(filters, ensure_ascii=False)}" if filters else asked
-
-
-Marks = Annotated[list[Annotated[int, Field(ge=1, le=MAX_ID)]], Field(max_length=MAX_MARKS)]
 
 
 class SearchRequest(SearchOptions):
@@ -118,44 +146,29 @@ class SearchRequest(SearchOptions):
         None, ge=1, le=MAX_ID, description="More like this picture; the picture itself is left out."
     )
 
-    like: Marks = Field(
-        default_factory=list,
-        description="Pictures that show the right person: the search moves towards them. They stay "
-        "among the results.",
-    )
-    unlike: Marks = Field(
-        default_factory=list,
-        description="Pictures that show somebody else: the search moves away from them, and they "
-        "are left out.",
-    )
-
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
         num_given = (self.text is not None) + (self.image_id is not None)
         if num_given == 2 or (num_given == 0 and not self.like):
             raise ValueError("give exactly one of `text` and `image_id`, or `like` without them")
-        if set(self.like) & set(self.unlike):
-            raise ValueError("the same picture can't be in `like` and in `unlike`")
         return self
 
     @property
-    def asked(self) -> str:
-        main = self.text or (f"like image {self.image_id}" if self.image_id else "")
-        marks = {"like": self.like, "unlike": self.unlike}
-        told = [f"{name} {ids}" for name, ids in marks.items() if ids]
-        return ", ".join(filter(None, [main, *told]))
+    def main(self) -> str:
+        return self.text or (f"like image {self.image_id}" if self.image_id else "")
 
     @property
     def left_out(self) -> list[int]:
-        """The picture asked with, which would be its own best match, and who it is not."""
-        own = [] if self.image_id is None else [self.image_id]
-        return [*own, *self.unlike]
+        """Also the picture asked with, which would be its own best match."""
+        return [*self._own, *self.unlike]
 
     @property
     def named_ids(self) -> list[int]:
-        """All pictures that it is asked with."""
-        own = [] if self.image_id is None else [self.image_id]
-        return list(dict.fromkeys([*own, *self.like, *self.unlike]))
+        return list(dict.fromkeys([*self._own, *self.like, *self.unlike]))
+
+    @property
+    def _own(self) -> list[int]:
+        return [] if self.image_id is None else [self.image_id]
 
 
 class PictureOptions(SearchOptions):
@@ -172,7 +185,7 @@ class PictureSearch(PictureOptions):
     sha256: str
 
     @property
-    def asked(self) -> str:
+    def main(self) -> str:
         box = "" if self.box is None else f", box {self.box}"
         return f"like a picture sent, SHA-256 {self.sha256}{box}"
 

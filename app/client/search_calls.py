@@ -28,14 +28,14 @@ class OptionFields(TypedDict, total=False):
     cursor: str | None
     filters: SearchFilters
     reason: str | None
+    like: list[int]
+    unlike: list[int]
 
 
 class SearchFields(OptionFields, total=False):
     """As in POST /search."""
 
     image_id: int
-    like: list[int]
-    unlike: list[int]
 
 
 class PictureFields(OptionFields, total=False):

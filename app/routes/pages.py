@@ -110,10 +110,9 @@ def show_search_by_picture(
     gallery = _choose(galleries, (given.get("gallery") or [""])[-1])
     if gallery is None:
         return render(request, "search.html", {"nav": "search", "title": "Passerby"})
-    form = replace(SearchForm.read(given, gallery.name).unmarked_form, like=None)
-    form = replace(form, cursor=(given.get("cursor") or [""])[-1])
+    form = replace(SearchForm.read(given, gallery.name), like=None, sent=True)
     # A page that was sent can't renew itself.
-    context = _context(services, galleries, gallery, form) | {"pending": 0, "sent": True}
+    context = _context(services, galleries, gallery, form) | {"pending": 0}
     status = 422
     if not form.problems:
         picture = file_of(sent, "picture")

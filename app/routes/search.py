@@ -60,6 +60,8 @@ async def read_question(request: Request) -> AsyncIterator[PictureQuestion]:
     openapi_extra={"requestBody": PICTURE_BODY},
     responses=problems(
         *SEARCHING,
+        "image_not_found",
+        "image_not_searchable",
         "malformed_request",
         "too_many_files",
         "empty_file",

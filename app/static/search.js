@@ -86,22 +86,27 @@ function arrive(url) {
   target.querySelector("a")?.focus({ preventScroll: true });
 }
 
-/** The filters on the screen, with a picture to search by. */
-function formWith(picture, cursor) {
-  const fields = new FormData(document.getElementById("search"));
-  for (const name of ["text", "like", "right", "wrong"]) fields.delete(name);
+/** What `url` asks for, with a picture in place of a description; marks are of the one sent before. */
+function formWith(picture, url) {
+  const fields = new FormData();
+  const left = picture === sent ? ["text", "like"] : ["text", "like", "right", "wrong", "cursor"];
+  for (const [name, value] of url.searchParams) if (!left.includes(name)) fields.append(name, value);
   fields.set("picture", picture);
-  if (cursor) fields.set("cursor", cursor);
   return fields;
 }
 
+/** Show what needs the picture to be sent again, which links can't do by themselves. */
+function reveal(page) {
+  for (const element of page.querySelectorAll(".more[hidden], .marks[hidden]")) element.hidden = false;
+}
+
 /** Search by a picture of one's own. Its address can't be kept: it stays what it was. */
-async function goByPicture(picture) {
+async function goByPicture(picture, url = urlOf(document.getElementById("search"))) {
   current?.abort();
   clearTimeout(timer);
   const most = Number(document.getElementById("by-picture").dataset.maxBytes);
   const results = document.getElementById("results");
-  const retry = () => goByPicture(picture);
+  const retry = () => goByPicture(picture, url);
   if (picture.size > most) {
     const mb = (most / 2 ** 20).toLocaleString("en");
     return showTrouble(new Error(`This file is too large: at most ${mb} MB can be searched by.`), null, retry);
@@ -109,11 +114,10 @@ async function goByPicture(picture) {
   const request = (current = new AbortController());
   results.setAttribute("aria-busy", "true");
   try {
-    const page = await load("/", request.signal, formWith(picture));
+    const page = await load("/", request.signal, formWith(picture, url));
     sent = picture;
+    reveal(page);
     show(page);
-    const more = document.querySelector(".more");
-    if (more) more.hidden = false;
     const asked = document.getElementById("asked");
     if (asked) {
       const preview = document.createElement("img");
@@ -139,8 +143,9 @@ async function append(url) {
   results.setAttribute("aria-busy", "true");
   try {
     const page = sent
-      ? await load("/", request.signal, formWith(sent, url.searchParams.get("cursor")))
+      ? await load("/", request.signal, formWith(sent, url))
       : await load(url, request.signal);
+    reveal(page);
     const tiles = [...page.querySelectorAll("#results :is(ol.grid, ol.people) > li")];
     if (!tiles.length) return show(page); // it says why
     const grid = results.querySelector("ol.grid, ol.people");
@@ -148,7 +153,6 @@ async function append(url) {
     grid.append(...tiles);
     const more = page.querySelector(".more");
     const old = results.querySelector(".more");
-    if (more) more.hidden = false;
     if (more) old.replaceWith(more);
     else old.remove();
     // One moment's ranking is on the screen now: renewing its first page would cut it off.
@@ -292,7 +296,9 @@ document.addEventListener("click", (event) => {
   const url = new URL(link.href);
   if (!main.contains(link) || !isSearch(url)) return;
   event.preventDefault();
+  const again = sent && link.id !== "leave" && !url.searchParams.has("text") && !url.searchParams.has("like");
   if (link.id === "more" && (sent || !new URLSearchParams(shown).has("cursor"))) append(url);
+  else if (again) goByPicture(sent, url); // marks, filters: of the same picture
   else go(url);
 });
 

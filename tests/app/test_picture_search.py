@@ -47,6 +47,31 @@ def test_picture_finds_its_like_and_is_not_stored(api: Api) -> None:
     assert not any(mine in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
+@both_databases
+def test_marks_move_a_search_by_ones_own_picture(api: Api) -> None:
+    red, green, blue = api.fill(*((f"{one}.jpg", picture(one)) for one in ("red", "green", "blue")))
+    mine = picture("red", 9)
+
+    def found(**marks: Any) -> list[tuple[int, float]]:
+        hits = ask(api, mine, **marks).json()["results"]
+        return [(hit["image_id"], hit["score"]) for hit in hits]
+
+    assert found()[0][0] == red
+    assert found(like=[blue])[0][0] == blue
+    left = found(unlike=[green])
+    assert [image_id for image_id, _ in left] == [red, blue]
+    assert left[0][1] < found()[0][1], "it moved"
+    page = ask(api, mine, unlike=[green], limit=1).json()
+    rest = ask(api, mine, unlike=[green], cursor=page["next_cursor"]).json()
+    assert [hit["image_id"] for hit in rest["results"]] == [blue]
+    other = ask(api, mine, unlike=[red], cursor=page["next_cursor"])
+    assert_problem(other, 422, "validation_failed")
+    assert_problem(ask(api, mine, like=[red], unlike=[red]), 422, "validation_failed")
+    assert_problem(ask(api, mine, like=[99]), 404, "image_not_found")
+    whats = [row.deed.what or "" for row in api.services.catalogue.audit.rows()]
+    assert any(what.endswith(f", like [{blue}]") for what in whats)
+
+
 def test_picture_search_takes_the_options_of_a_search(api: Api) -> None:
     api.fill(
         ("a.jpg", picture("red")), ("b.jpg", picture("red", 1)), metadata={"a.jpg": {"camera": "n"}}

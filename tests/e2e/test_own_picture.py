@@ -55,8 +55,27 @@ def test_pages_of_a_picture_search_go_on(server: Server, open_page: NewPage) -> 
     choose(page, "red")
     expect(page.locator(".tile")).to_have_count(5)
     page.get_by_role("link", name="Show more").click()
-    expect(page.locator(".tile")).to_have_count(12)
-    assert len(set(names(page))) == 12
+    expect(page.locator(".tile")).to_have_count(10)
+    assert len(set(names(page))) == 10
+
+
+def test_marks_and_filters_are_of_the_same_picture(server: Server, open_page: NewPage) -> None:
+    page = open_page(server)
+    choose(page, "green")
+    expect(page.get_by_text("Most like the picture that you sent")).to_be_visible()
+    first = names(page)[0]
+    page.locator(".tile").first.get_by_role("button", name="Wrong person").click()
+    expect(page.get_by_text("Refined by what you marked.")).to_be_visible()
+    expect(page.get_by_alt_text("Picture mine.jpg, the one compared with")).to_be_visible()
+    assert first not in names(page)
+    page.get_by_label("Take back").click()
+    expect(page.get_by_text("Refined by what you marked.")).to_have_count(0)
+    assert names(page)[0] == first
+    page.locator(".tile").first.get_by_role("button", name="Right person").press("Enter")
+    expect(page.get_by_text("Refined by what you marked.")).to_be_visible()
+    choose(page, "blue")
+    expect(page.get_by_text("Refined by what you marked.")).to_have_count(0)
+    assert coats(page)[:2] == ["blue", "blue"]
 
 
 def test_what_is_no_picture_is_said(server: Server, open_page: NewPage, watched: Watched) -> None:
@@ -74,3 +93,4 @@ def test_own_picture_works_without_javascript(server: Server, open_page: NewPage
     page.get_by_role("button", name="Search by it").click()
     expect(page.get_by_text("Most like the picture that you sent")).to_be_visible()
     assert coats(page)[:4] == ["blue"] * 4
+    expect(page.locator(".marks").first).to_be_hidden()
