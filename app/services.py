@@ -65,6 +65,9 @@ def running(services: Services) -> Iterator[None]:
     if worker is not None:
         thread = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
         thread.start()
+    if services.judge is not None:
+        warming = threading.Thread(target=services.judge.warm, args=(stop,), daemon=True)
+        warming.start()
     try:
         with (
             notices.listening(services.catalogue.database, _calls(services)),

@@ -99,6 +99,13 @@ class Judge:
         judged = judge_score(best_score, num_words, strangers, self._matches)
         return _told(judged, num_words)
 
+    def warm(self, stop: threading.Event) -> None:
+        """Make the vectors of the reference descriptions, so that no search waits for them."""
+        for length in self._texts:
+            if stop.is_set():
+                return
+            self._encoded(length)
+
     def _strangers(
         self, gallery: str, filters: Filters, num_words: int, generation: Generation
     ) -> Gumbel | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,23 @@ def test_judge_tells_who_is_there_from_who_is_not(
     assert there.false_alarm_rate < 0.05 < gone.false_alarm_rate
     assert gone.miss_rate < 0.05 < there.miss_rate
     assert "too few words" in short.explained
+
+
+def test_judge_is_warmed_before_the_first_search() -> None:
+    encoder = CalibratedColours()
+    encoded: list[str] = []
+    encode = encoder.encode_text
+    encoder.encode_text = lambda texts: [encoded.extend(texts), encode(texts)][1]  # type: ignore
+    judge = Judge(encoder, encoder.calibration, FakeIndex())  # type: ignore[arg-type]
+    judge.warm(threading.Event())
+    references = [text for texts in encoder.calibration.reference for text in texts]
+    assert encoded == references
+    assert judge.judge("street", Filters(), RED, 0.99, generation(1)) is not None  # type: ignore
+    assert encoded == references, "no search makes them again"
+    stopped = threading.Event()
+    stopped.set()
+    Judge(encoder, encoder.calibration, FakeIndex()).warm(stopped)  # type: ignore[arg-type]
+    assert encoded == references
 
 
 def test_judge_looks_at_pictures_once_a_generation_and_filter(

@@ -50,7 +50,7 @@ def test_strangers_best_scores_come_from_the_pictures_themselves() -> None:
         (0.55, 28, "unclear"),  # both may score so
         (0.51, 12, "unclear"),  # a short description's true picture scores no better
         (0.45, 12, "unclear"),  # low, but of people who are there as often
-        (0.60, 12, "unclear"),  # high, but of people who are not there nearly as often
+        (0.60, 6, "unclear"),  # high, but of people who are not there nearly as often
         (0.65, FEWEST_WORDS - 1, "unclear"),  # too few words, whatever they score
         (0.2, FEWEST_WORDS - 1, "unclear"),
     ],

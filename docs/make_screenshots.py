@@ -1,0 +1,98 @@
+"""Take the pictures of the docs from a running demo: `make demo`, then in another terminal
+
+.venv/bin/python docs/make_screenshots.py            # all of them
+.venv/bin/python docs/make_screenshots.py why marks  # these
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+WOMAN = "A woman in a red coat and black trousers"
+
+
+def search(page: Page, text: str, **fields: str) -> None:
+    """The demo's results for a description, once all pictures in sight are there."""
+    page.goto(f"/?{urlencode({'gallery': 'demo', 'text': text, **fields})}")
+    page.wait_for_load_state("networkidle")
+
+
+def show_results(page: Page) -> None:
+    search(page, WOMAN)
+
+
+def show_people(page: Page) -> None:
+    search(page, WOMAN, by="person")
+
+
+def show_verdict(page: Page) -> None:
+    search(page, "a boy in an orange sweater, white jeans and blue trainers, with a pink scarf")
+
+
+def show_marks(page: Page) -> None:
+    search(page, WOMAN)
+    for rank, mark in ((1, "Right"), (2, "Wrong")):
+        page.locator(f"#rank-{rank}").get_by_role("button", name=mark).click()
+        page.locator(f".marked .{mark.lower()} img").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)  # pictures that came into sight
+
+
+def show_why(page: Page) -> None:
+    search(
+        page, "a woman in a dark green top, a long grey skirt and a red cap"
+    )
+    page.locator("#rank-1 a.shot").click()
+    page.locator("#why .part").nth(1).hover()
+    page.wait_for_load_state("networkidle")
+
+
+SHOTS: dict[str, Callable[[Page], None]] = {
+    "screenshot": show_results,
+    "people": show_people,
+    "verdict": show_verdict,
+    "marks": show_marks,
+    "why": show_why,
+}
+
+
+def keep(content: bytes, target: Path) -> None:
+    """As a small PNG: a palette of 128 colours is a quarter of the bytes, and nobody sees it."""
+    shot = Image.open(io.BytesIO(content)).convert("RGB")
+    shot.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
+    print(f"{target}: {target.stat().st_size // 1000} kB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SHOTS))
+    parser.add_argument("--server", default="http://127.0.0.1:8000")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(SHOTS):
+        parser.error(f"{', '.join(unknown)}: expected some of {', '.join(SHOTS)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for name in given.names or SHOTS:
+            page = browser.new_page(
+                base_url=given.server,
+                viewport={"width": 1280, "height": 800},
+                color_scheme="light",
+            )
+            SHOTS[name](page)
+            keep(page.screenshot(), Path(__file__).with_name(f"{name}.png"))
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
