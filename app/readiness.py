@@ -98,7 +98,11 @@ class Watches:
     """All parts of one process."""
 
     def __init__(self, *watches: Watch) -> None:
-        self._watches = watches
+        self._watches = list(watches)
+
+    def add(self, watch: Watch) -> None:
+        """One more, before start()."""
+        self._watches.append(watch)
 
     def start(self, first_s: float = _FIRST_S) -> None:
         """Check until stop(); the first answers are there when this returns, if they come."""
@@ -169,3 +173,13 @@ def check_worker(worker: Worker) -> None:
     status = worker.status()
     if not status.healthy:
         raise Failing("not working, see the log", status.error)
+
+
+def watch_imports(trouble: Callable[[], str | None]) -> Watch:
+    """Does the loop that takes in bulk imports turn? trouble: why not, or None."""
+
+    def check() -> None:
+        if (why := trouble()) is not None:
+            raise Failing("not working, see the log", why)
+
+    return Watch("imports", check, every_s=0.5)

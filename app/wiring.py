@@ -16,7 +16,7 @@ from app.metrics import Metrics
 from app.people import know_people
 from app.query_picture import PictureVectors
 from app.query_vectors import QueryVectors
-from app.readiness import watch_parts
+from app.readiness import Watches, watch_imports, watch_parts
 from app.services import Services
 from app.settings import Settings
 from app.tracing import start_tracing
@@ -71,7 +71,9 @@ def build_services(
         explanations = Explanations(encoder)
     watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
-    imports = build_import_runner(settings, catalogue, store, worker, metrics) if worker else None
+    imports = None
+    if worker is not None:
+        imports = build_import_runner(settings, catalogue, store, worker, metrics, watches)
     return Services(
         settings,
         catalogue,
@@ -159,11 +161,14 @@ def build_import_runner(
     store: ObjectStore,
     worker: Worker,
     metrics: Metrics,
+    watches: Watches,
 ) -> ImportRunner:
-    """What takes in bulk imports, beside a worker that embeds them."""
-    return ImportRunner(
+    """What takes in bulk imports, beside a worker that embeds them; it is watched."""
+    runner = ImportRunner(
         settings, catalogue, store, on_kept=worker.nudge, count=metrics.count_picture
     )
+    watches.add(watch_imports(runner.trouble))
+    return runner
 
 
 def load_encoder(settings: Settings) -> Encoder:

@@ -85,7 +85,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
     watches = watch_parts(catalogue, store, one)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, one)
-    imports = build_import_runner(settings, catalogue, store, one, metrics)
+    imports = build_import_runner(settings, catalogue, store, one, metrics, watches)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -95,7 +95,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     ):
         where = "" if port is None else f" Its figures: http://127.0.0.1:{port}/metrics."
         typer.echo(f"Working. Ctrl-C stops it.{where}")
-        with watches.running(), imports.running():
+        with imports.running(), watches.running():
             one.run(stop)
     catalogue.close()
     tracing.close()

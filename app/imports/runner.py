@@ -35,6 +35,7 @@ _POLL_S = 1.0
 _SWEEP_EVERY_S = 60.0
 _PAUSE_S = 15.0  # after which a full disk or an unreachable bucket is tried again
 _MAX_ATTEMPTS = 3
+_STUCK_S = 60.0  # longer than any step takes while storage and database answer at all
 
 
 class Stopped(Exception):
@@ -63,28 +64,44 @@ class ImportRunner:
         self._stop = threading.Event()
         self._sweep_at = 0.0
         self._owed: Lease | None = None
+        self._thread: threading.Thread | None = None
+        self._moved_at = 0.0
+        self._error: str | None = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Work in a thread until the block is left."""
         self._stop.clear()
-        thread = threading.Thread(target=self._run, name="imports", daemon=True)
-        thread.start()
+        self._moved_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="imports", daemon=True)
+        self._thread.start()
         try:
             yield
         finally:
             self._stop.set()
-            thread.join(5.0)  # else its import is under a lease: whoever starts next goes on
+            self._thread.join(5.0)  # else its import is under a lease: whoever starts next goes on
+
+    def trouble(self) -> str | None:
+        """Why it can't be working, or None."""
+        if self._stop.is_set():
+            return None
+        if self._thread is None or not self._thread.is_alive():
+            return "it does not run"
+        for_s = time.monotonic() - self._moved_at
+        return f"stuck for {for_s:.0f} s" if for_s > _STUCK_S else self._error
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._moved_at = time.monotonic()
             is_idle = True
             try:
                 is_idle = not self.run_once()
                 if time.monotonic() >= self._sweep_at:
                     self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
                     sweep_archives(self._catalogue, self._store)
+                self._error = None
             except Exception as error:
+                self._error = str(error) or type(error).__name__
                 unknown = None if isinstance(error, IndexerError) else error
                 log.warning("imports pause for %g s: %s", _POLL_S, error, exc_info=unknown)
             if is_idle:
@@ -150,6 +167,7 @@ class ImportRunner:
         progress = Progress(self._settings, self._catalogue, self._store, job, lease, self._count)
 
         def tick() -> None:
+            self._moved_at = time.monotonic()
             if self._stop.is_set():
                 raise Stopped
             progress.renew()

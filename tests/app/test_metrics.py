@@ -178,7 +178,9 @@ def test_worker_tells_its_figures_on_a_port_of_its_own(tmp_path: Path) -> None:
         while (ready := httpx.get(f"{url}/readyz")).status_code != 200:
             assert time.monotonic() < deadline, ready.text
             time.sleep(0.1)
-        assert ready.json()["checks"] == dict.fromkeys(("database", "storage", "worker"), "ok")
+        assert ready.json()["checks"] == dict.fromkeys(
+            ("database", "storage", "worker", "imports"), "ok"
+        )
         found = parse(httpx.get(f"{url}/metrics").text)
         assert value(found, "ready", part="worker") == value(found, "database_up") == 1
         assert value(found, "pictures_embedded_total") == 0
