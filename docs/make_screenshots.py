@@ -49,9 +49,7 @@ def show_marks(page: Page) -> None:
 
 
 def show_why(page: Page) -> None:
-    search(
-        page, "a woman in a dark green top, a long grey skirt and a red cap"
-    )
+    search(page, "a woman in a dark green top, a long grey skirt and a red cap")
     page.locator("#rank-1 a.shot").click()
     page.locator("#why .part").nth(1).hover()
     page.wait_for_load_state("networkidle")
