@@ -36,6 +36,7 @@ class SearchForm:
     text: str = ""
     like: int | None = None
     cameras: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     after: str = ""
     before: str = ""
     reason: str = ""
@@ -59,6 +60,7 @@ class SearchForm:
             text=" ".join(last("text").split()),
             like=_id_of(last("like")),
             cameras=tuple(dict.fromkeys(filter(None, given.get("camera", [])))),
+            tags=tuple(dict.fromkeys(filter(None, given.get("tag", [])))),
             after=last("after"),
             before=last("before"),
             reason=to_line(last("reason"))[:MAX_REASON_CHARS],
@@ -83,8 +85,8 @@ class SearchForm:
 
     @property
     def num_filters(self) -> int:
-        """How many filters are set; each camera is one."""
-        return len(self.cameras) + bool(self.after) + bool(self.before)
+        """How many filters are set; each camera and each tag is one."""
+        return len(self.cameras) + len(self.tags) + bool(self.after) + bool(self.before)
 
     @property
     def query(self) -> str:
@@ -93,6 +95,7 @@ class SearchForm:
         like = "" if self.text or self.like is None else str(self.like)
         given = [("text", self.text), ("like", like), ("by", self.by), ("gallery", self.gallery)]
         given += [("camera", camera) for camera in self.cameras]
+        given += [("tag", tag) for tag in self.tags]
         given += [("after", self.after), ("before", self.before)]
         given += [("right", str(image_id)) for image_id in self.right]
         given += [("wrong", str(image_id)) for image_id in self.wrong]
@@ -114,17 +117,19 @@ class SearchForm:
         """The address of the search for pictures like this one, under the same filters."""
         return replace(self.unmarked_form, text="", like=image_id, limit=PAGE_SIZE).url
 
-    def without(self, name: str, camera: str = "") -> str:
-        """The address without the filter `name`; of the cameras, only `camera` is taken out."""
-        if name == "cameras":
-            left = tuple(each for each in self.cameras if each != camera)
-            return replace(self, cameras=left, limit=PAGE_SIZE, cursor="").url
+    def without(self, name: str, value: str = "") -> str:
+        """The address without the filter `name`; of cameras and tags, only `value` is taken out."""
+        if name in ("cameras", "tags"):
+            left = tuple(each for each in getattr(self, name) if each != value)
+            emptied = replace(self, cameras=left) if name == "cameras" else replace(self, tags=left)
+            return replace(emptied, limit=PAGE_SIZE, cursor="").url
         emptied = {"after": replace(self, after=""), "before": replace(self, before="")}[name]
         return replace(emptied, limit=PAGE_SIZE, cursor="").url
 
     @property
     def unfiltered(self) -> str:
-        return replace(self, cameras=(), after="", before="", limit=PAGE_SIZE, cursor="").url
+        bare = replace(self, cameras=(), tags=(), after="", before="")
+        return replace(bare, limit=PAGE_SIZE, cursor="").url
 
     @property
     def unmarked_form(self) -> SearchForm:
@@ -190,6 +195,7 @@ class SearchForm:
             unlike=list(self.wrong),
             filters=SearchFilters(
                 cameras=list(self.cameras),
+                tags=list(self.tags),
                 after=_time_of(self.after),
                 before=_time_of(self.before),
             ),
@@ -217,10 +223,10 @@ class SearchForm:
             except ValidationError as error:
                 first = error.errors(include_input=False, include_url=False)[0]
                 said = first["msg"].removeprefix("Value error, ")
-                is_text = "text" in first["loc"]  # of nothing but control characters
-                problems["text" if is_text else "cameras"] = (
-                    f"{'Description' if is_text else 'Cameras'}: {said}."
-                )
+                # A text may be nothing but control characters.
+                fields = {"text": "Description", "tags": "Tags", "cameras": "Cameras"}
+                name = next((each for each in fields if each in first["loc"]), "cameras")
+                problems[name] = f"{fields[name]}: {said}."
         return problems
 
 

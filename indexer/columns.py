@@ -71,6 +71,11 @@ class CodedColumn(Generic[V]):
         rows_N: NDArray[np.bool_] = admitted[self.codes.values]
         return rows_N
 
+    def counts(self) -> dict[V, int]:
+        """How many rows hold each value that any row holds."""
+        num_rows = np.bincount(self.codes.values, minlength=len(self.known))
+        return {self.known[code]: int(num_rows[code]) for code in np.flatnonzero(num_rows)}
+
     def _code(self, value: V) -> int:
         code = self._code_of.setdefault(value, len(self.known))
         if code == len(self.known):

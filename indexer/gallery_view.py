@@ -5,6 +5,7 @@ Shapes: N rows held, U rows of an update, F fetched, K hits, S sampled, D embedd
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -138,6 +139,13 @@ class GalleryView:
     def size_at(self, seq: int) -> int:
         """How many of its rows were there after change `seq`."""
         return int(np.count_nonzero(self._added.values <= seq))
+
+    def tags(self) -> Counter[str]:
+        """The tags of its pictures, and how many carry each."""
+        found: Counter[str] = Counter()
+        for tags, count in self._tags.counts().items():
+            found.update(dict.fromkeys(tags, count))
+        return found
 
     def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
         """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""

@@ -151,6 +151,17 @@ class LiveIndex:
                 return np.empty((0, self._dim), np.float16), 0
             return view.sample(at_most, filters)
 
+    def tags(self, gallery: str, at_most: int) -> list[str]:
+        """The most frequent tags of searchable pictures, sorted.
+
+        Raises GalleryNotFound, DatabaseUnavailable.
+        """
+        gallery_id = self._catalogue.gallery_id(gallery)
+        with self._views_lock.reading():
+            view = self._views.get(gallery_id)
+            found = [] if view is None else view.tags().most_common(at_most)
+        return sorted(tag for tag, _ in found)
+
     def pool(
         self,
         gallery: str,

@@ -38,6 +38,7 @@ EXAMPLES = (
     "A woman in a yellow polo shirt and purple trousers with an orange bag",
 )
 NUM_SAMPLES = 24
+NUM_TAGS = 200  # to choose from; an address can name any
 NUM_FAILURES = 200
 MAX_GALLERY_NAME = 64  # as catalogue.SLUG has it
 
@@ -184,6 +185,7 @@ def _context(
         "galleries": galleries,
         "gallery": gallery,
         "cameras": services.catalogue.cameras(gallery.name),
+        "tags": services.live_index.tags(gallery.name, NUM_TAGS),
         "form": form,
         # What ranks further on is of one moment: it needs no renewal.
         "pending": 0 if form.cursor else gallery.counts.pending,

@@ -223,8 +223,9 @@ function urlOf(form) {
 }
 
 function closeMenu(event) {
-  const menu = document.getElementById("cameras");
-  if (menu?.open && !menu.contains(event.target)) menu.open = false;
+  for (const menu of document.querySelectorAll(".menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
 }
 
 // Not maxlength, which would cut a pasted description without a word.
@@ -257,7 +258,7 @@ function apply(form) {
 
 document.addEventListener("change", (event) => {
   if (event.target.id === "picture" && event.target.files.length) event.target.form.requestSubmit();
-  if (event.target.name === "camera") apply(event.target.form);
+  if (event.target.closest(".menu")) apply(event.target.form);
   if (event.target.id !== "gallery") return;
   const url = new URL("/", location); // the other gallery has other cameras, times and pictures
   url.searchParams.set("gallery", event.target.value);
@@ -280,9 +281,10 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === " " && event.target.matches("a[role=button]")) {
     event.preventDefault(); // what says that it is a button is pressed like one
     event.target.click();
-  } else if (event.key === "Escape" && document.getElementById("cameras")?.open) {
-    document.getElementById("cameras").open = false;
-    document.querySelector("#cameras > summary").focus();
+  } else if (event.key === "Escape" && document.querySelector(".menu[open]")) {
+    const menu = document.querySelector(".menu[open]");
+    menu.open = false;
+    menu.querySelector("summary").focus();
   } else if (event.key === "/" && text && !event.target.closest("input, textarea, select")) {
     event.preventDefault();
     text.focus();

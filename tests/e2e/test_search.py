@@ -76,6 +76,24 @@ def test_camera_filter_keeps_that_cameras_pictures(server: Server, open_page: Ne
     expect(page.locator(".tile")).to_have_count(12)
 
 
+def test_tag_filter_keeps_pictures_that_carry_all_tags(server: Server, open_page: NewPage) -> None:
+    page = open_page(server)
+    describe(page, "a coat")
+    expect(page.locator("#tags-chosen")).to_have_text("none of 3")
+    page.locator("#tags-summary").click()
+    page.get_by_role("checkbox", name="blue").check()
+    expect(page.locator(".tile")).to_have_count(4)
+    assert set(coats(page)) == {"blue"}
+    assert "tag=blue" in page.url
+    page.get_by_role("checkbox", name="red").check()
+    expect(page.get_by_role("heading", name="No picture passes these filters")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#tags-summary")).to_be_focused()
+    page.get_by_role("link", name="Remove the filter tag blue").click()
+    expect(page.locator(".tile")).to_have_count(4)
+    assert set(coats(page)) == {"red"}
+
+
 def test_time_filter_includes_its_start_and_excludes_its_end(
     server: Server, open_page: NewPage
 ) -> None:

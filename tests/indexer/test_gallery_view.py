@@ -177,3 +177,12 @@ def test_score_of_a_row_is_the_same_to_the_last_bit_wherever_it_is(dim: int) -> 
         for filters in (Filters(), Filters(cameras=frozenset("a"))):
             for hit in view.search(query_D, k, filters):
                 assert hit.score == scores[hit.image_id]
+
+
+def test_tags_are_those_of_pictures_that_are_there() -> None:
+    view = GalleryView(2)
+    tags = {1: ("coat", "red"), 2: ("coat",), 3: (), 4: ("hat",)}
+    vector_D = np.array([1, 0], np.float16)
+    view.update((), [IndexRow(n, 1, 1, None, None, told, vector_D) for n, told in tags.items()])
+    view.update([4], [])
+    assert view.tags() == {"coat": 2, "red": 1}
