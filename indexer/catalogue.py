@@ -1,8 +1,8 @@
 """Galleries and their pictures in the database.
 
 What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, the order
-of changes in change_log.py, access keys in key_ring.py, bulk imports in import_jobs.py, and who did
-what in audit_log.py; a Catalogue has one of each.
+of changes in change_log.py, access keys in key_ring.py, bulk imports in import_jobs.py, maps in
+map_jobs.py, and who did what in audit_log.py; a Catalogue has one of each.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from indexer.errors import (
 from indexer.holdings import Holdings, find_gallery, lock_galleries
 from indexer.import_jobs import ImportJobs
 from indexer.key_ring import KeyRing
+from indexer.map_jobs import MapJobs
 from indexer.orphan_list import OrphanList
 from indexer.records import (
     MAX_ID,
@@ -66,6 +67,7 @@ class Catalogue:
         self.audit = AuditLog(self.database)
         self.keys = KeyRing(self.database, self.audit)
         self.imports = ImportJobs(self.database)
+        self.maps = MapJobs(self.database)
 
     def close(self) -> None:
         """Close idle connections."""

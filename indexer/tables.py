@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -275,4 +276,53 @@ import_erasures = Table(
     metadata,
     Column("import_id", _Id, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
     Column("sha256", String(64), primary_key=True),
+)
+
+# Maps of galleries, each asked for as a job, see map_jobs.py: of one gallery and model at most one
+# that is drawn and one that is under way. generation: every change up to it was seen. pictures:
+# how many vectors there were. Work: as of images.
+maps = Table(
+    "maps",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("gallery_id", _Id, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("perplexity", Float, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("code", String(40)),
+    Column("reason", Text),
+    Column("progress", Float, nullable=False, server_default="0"),
+    Column("generation", BigInteger),
+    Column("pictures", Integer),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("ended_at", UtcDateTime()),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claimable_at", UtcDateTime(), nullable=False),
+    Column("lease_token", String(32)),
+    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    Index("ix_maps_gallery_id_model", "gallery_id", "model"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "uq_maps_under_way",
+    maps.c.gallery_id,
+    maps.c.model,
+    unique=True,
+    postgresql_where=text("state IN ('waiting', 'running')"),
+    sqlite_where=text("state IN ('waiting', 'running')"),
+)
+
+# Where each picture lies, in [-1, 1]. is_fitted: newer pictures are placed among those that are.
+# person: which one it shows, numbered from 0; NULL where that is not known.
+map_points = Table(
+    "map_points",
+    metadata,
+    Column("map_id", _Id, ForeignKey("maps.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", _Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("x", Float, nullable=False),
+    Column("y", Float, nullable=False),
+    Column("is_fitted", Boolean, nullable=False),
+    Column("person", Integer),
+    Index("ix_map_points_image_id", "image_id"),
 )

@@ -13,7 +13,15 @@ from indexer.catalogue import Catalogue
 from indexer.erasure_ledger import Erased, Ledger, erased_at
 from indexer.errors import SnapshotInvalid
 from indexer.storage import ObjectStore
-from indexer.tables import changes, embeddings, erasures, galleries, images, orphans
+from indexer.tables import (
+    changes,
+    embeddings,
+    erasures,
+    galleries,
+    images,
+    map_points,
+    orphans,
+)
 
 _SWEEP = "run `passerby sweep`, or leave it to a worker"
 
@@ -46,7 +54,7 @@ def find_traces(
         if other is not None:
             found = [other]
         else:
-            looks = (_row, _vectors, _changes)
+            looks = (_row, _vectors, _maps, _changes)
             found = [look(connection, image_id) for look in looks]
         found += [_ledger(connection, entries), *unread]
     hashes = {erased.sha256 for _, erased in entries}
@@ -85,6 +93,14 @@ def _vectors(connection: Connection, image_id: int) -> Trace:
     if not models:
         return Trace("vectors", "gone, of every model")
     return Trace("vectors", f"there are some, of {', '.join(models)}", "delete the row")
+
+
+def _maps(connection: Connection, image_id: int) -> Trace:
+    mine = select(map_points.c.map_id).where(map_points.c.image_id == image_id)
+    found = sorted(connection.scalars(mine))
+    if not found:
+        return Trace("maps", "gone, from every map")
+    return Trace("maps", f"it lies on map {', '.join(map(str, found))}", "delete the row")
 
 
 def _changes(connection: Connection, image_id: int) -> Trace:
