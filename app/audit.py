@@ -96,6 +96,23 @@ def details_on_record(
         put_on_record(services.catalogue, caller, "view", gallery, **about)
 
 
+def map_on_record(
+    services: Services,
+    caller: Caller,
+    gallery: str,
+    map_id: int,
+    num_pictures: int,
+    reason: str | None,
+) -> None:
+    """A whole gallery's map is about to be told: what was where, and what looks alike.
+
+    Raises ProblemError where there is no reason and the gallery asks for one.
+    """
+    stated = _reason_for(services, caller, gallery, reason)
+    about = About(what=f"map {map_id}", reason=stated, result_count=num_pictures)
+    record(services, caller, "view", gallery, **about)
+
+
 def record_samples(
     services: Services, caller: Caller, gallery: str, images: Sequence[Image]
 ) -> None:

@@ -24,6 +24,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "search", "description": "Find people."},
     {"name": "galleries", "description": "Sets of pictures that are searched as one."},
     {"name": "images", "description": "Pictures: put in, look at, delete."},
+    {"name": "map", "description": "A gallery on a plane, pictures that look alike together."},
     {"name": "imports", "description": "Thousands of pictures at once, as jobs."},
     {"name": "access", "description": "Keys, and who did what."},
     {"name": "service", "description": "Is it alive, is it ready, what do its problems mean."},

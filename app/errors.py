@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer import errors as indexer
-from indexer import import_jobs
+from indexer import import_jobs, map_jobs
 
 
 class AppError(Exception):
@@ -139,6 +139,9 @@ KINDS: dict[str, Kind] = {
     "idempotency_key_reused": Kind(
         422, "Key of another request", "Send another `Idempotency-Key` with another request."
     ),
+    # Maps
+    "map_not_drawn": Kind(409, "No map yet", "POST /galleries/{gallery}/map asks for one."),
+    "map_ended": Kind(409, "No map under way", "There is nothing to cancel."),
     # The machine
     "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
     "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
@@ -163,6 +166,8 @@ INDEXER_CODES: dict[type[Exception], str] = {
     import_jobs.ImportNotFound: "import_not_found",
     import_jobs.ImportEnded: "import_ended",
     import_jobs.KeyReused: "idempotency_key_reused",
+    map_jobs.MapNotDrawn: "map_not_drawn",
+    map_jobs.MapEnded: "map_ended",
     indexer.ObjectMissing: "picture_missing",
     indexer.StorageFull: "storage_full",
     indexer.StorageUnavailable: "storage_unavailable",

@@ -21,6 +21,8 @@ from app.routes import (
     import_pages,
     imports,
     keys,
+    map_page,
+    maps,
     pages,
     search,
 )
@@ -66,7 +68,19 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(Gate)
     app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
-    for routes in (search, galleries, images, imports, import_pages, keys, erasures, health, docs):
+    for routes in (
+        search,
+        galleries,
+        maps,
+        map_page,
+        images,
+        imports,
+        import_pages,
+        keys,
+        erasures,
+        health,
+        docs,
+    ):
         app.include_router(routes.router)
     pages.install(app)
     return app

@@ -29,8 +29,9 @@ PAGE_OF_PEOPLE = 24
 class SearchForm:
     """The fields as they were given. after, before: UTC, as `2026-05-01T14:30`. like: an image id;
     a text takes its place. right, wrong: ids of pictures that were marked.
-    by: "person" for people in place of pictures. sent: whether a picture was sent to ask with,
-    which no address can carry. problems: a sentence for each field that can't be used."""
+    by: "person" for people in place of pictures. on: "map" for the page with the map. sent: whether
+    a picture was sent to ask with, which no address can carry. problems: a sentence for each field
+    that can't be used."""
 
     gallery: str
     text: str = ""
@@ -45,6 +46,7 @@ class SearchForm:
     right: tuple[int, ...] = ()
     wrong: tuple[int, ...] = ()
     by: str = ""
+    on: str = ""
     sent: bool = False
     problems: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ class SearchForm:
             right=_ids_of(given.get("right", [])),
             wrong=_ids_of(given.get("wrong", [])),
             by="person" if last("by") == "person" else "",
+            on="map" if last("on") == "map" else "",
         )
         return replace(form, problems=form._find_problems())
 
@@ -102,12 +105,12 @@ class SearchForm:
         given.append(("reason", self.reason))
         if self.limit != PAGE_SIZE:
             given.append(("limit", str(self.limit)))
-        given.append(("cursor", self.cursor))
+        given += [("cursor", self.cursor), ("on", self.on)]
         return urlencode([(name, value) for name, value in given if value])
 
     @property
     def url(self) -> str:
-        return f"/?{self.query}"
+        return f"/{self.on}?{self.query}"
 
     def with_text(self, text: str) -> str:
         """The address of the same search for another description."""
@@ -157,6 +160,16 @@ class SearchForm:
     def grouped(self, by: str) -> str:
         """The address of the same search for people ("person") or for pictures ("")."""
         return replace(self, by=by, limit=PAGE_SIZE, cursor="").url
+
+    @property
+    def on_map(self) -> str:
+        """The address of this search, from its best match on, on the map."""
+        return replace(self, on="map", by="", limit=PAGE_SIZE, cursor="").url
+
+    @property
+    def off_map(self) -> str:
+        """The address of this search as a page of results."""
+        return replace(self, on="").url
 
     @property
     def num_people(self) -> int:

@@ -21,6 +21,7 @@ from app.verdict import Judge
 from indexer import notices
 from indexer.catalogue import Catalogue
 from indexer.live_index import LiveIndex
+from indexer.map_runner import MapRunner
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
 
@@ -34,8 +35,8 @@ log = logging.getLogger("passerby")
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes and commands use. worker, imports: None where another process does
-    their work; explanations: None where the model can't give any."""
+    """The parts that routes and commands use. worker, imports, maps: None where another process
+    does their work; explanations: None where the model can't give any."""
 
     settings: Settings
     catalogue: Catalogue
@@ -53,6 +54,7 @@ class Services:
     person_cosine: float | None = None
     """Mean cosine above which pictures are one person; None where nobody knows it."""
     imports: ImportRunner | None = None
+    maps: MapRunner | None = None
 
 
 @contextmanager
@@ -72,6 +74,7 @@ def running(services: Services) -> Iterator[None]:
         with (
             notices.listening(services.catalogue.database, _calls(services)),
             services.imports.running() if services.imports else nullcontext(),
+            services.maps.running() if services.maps else nullcontext(),
         ):
             services.watches.start()
             yield

@@ -121,7 +121,9 @@ class Judge:
         return fit.strangers
 
     def _fit(self, gallery: str, filters: Filters, length: int) -> Gumbel | None:
-        pictures_SD, matches = self._live_index.sample(gallery, MOST_PICTURES, filters)
+        pictures_SD, matches = self._live_index.look(
+            gallery, lambda view: view.sample(MOST_PICTURES, filters)
+        )
         if matches < FEWEST_PICTURES:
             return None
         try:

@@ -26,6 +26,7 @@ from indexer import migrate
 from indexer.catalogue import Catalogue
 from indexer.erasure import obey_ledger
 from indexer.live_index import LiveIndex
+from indexer.map_runner import MapRunner
 from indexer.protocols import ImageEncoder, TextEncoder
 from indexer.pulse import Lap
 from indexer.storage import ObjectStore
@@ -71,9 +72,10 @@ def build_services(
         explanations = Explanations(encoder)
     watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
-    imports = None
+    imports = maps = None
     if worker is not None:
         imports = build_import_runner(settings, catalogue, store, worker, metrics, watches)
+        maps = build_map_runner(settings, catalogue, encoder)
     return Services(
         settings,
         catalogue,
@@ -89,6 +91,7 @@ def build_services(
         person_cosine=know_people(settings, encoder),
         judge=make_judge(encoder, live_index),
         imports=imports,
+        maps=maps,
     )
 
 
@@ -169,6 +172,15 @@ def build_import_runner(
     )
     watches.add(watch_imports(runner.trouble))
     return runner
+
+
+def build_map_runner(settings: Settings, catalogue: Catalogue, encoder: object) -> MapRunner:
+    """What draws maps, with the people that the encoder knows."""
+    return MapRunner(
+        catalogue.maps.work,
+        lease_s=settings.worker_lease_s,
+        person_cosine=know_people(settings, encoder),
+    )
 
 
 def load_encoder(settings: Settings) -> Encoder:

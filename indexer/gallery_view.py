@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,17 @@ from indexer.columns import NO_TIME, CodedColumn, Column, to_microseconds
 from indexer.people import Pool, find_neighbours
 from indexer.records import Filters, Hit, Place
 from indexer.vector_index.faiss_index import FaissIndex
+
+
+@dataclass(frozen=True)
+class PictureTable:
+    """All pictures of a gallery by id, ascending. camera_N: places in `cameras`, where None may be
+    one. captured_N: microseconds since 1970, columns.NO_TIME where it is not known."""
+
+    ids_N: NDArray[np.int64]
+    cameras: list[str | None]
+    camera_N: NDArray[np.int64]
+    captured_N: NDArray[np.int64]
 
 
 class GalleryView:
@@ -153,6 +165,22 @@ class GalleryView:
         matches = np.arange(len(self)) if allowed_N is None else np.flatnonzero(allowed_N)
         stride = max(1, -(-len(matches) // at_most))
         return self._index.vectors()[matches[::stride]], len(matches)
+
+    def table(self) -> PictureTable:
+        """What is known of all its pictures, as a copy."""
+        order_N = np.argsort(self._index.ids)
+        return PictureTable(
+            self._index.ids[order_N],
+            list(self._cameras.known),
+            self._cameras.codes.values[order_N],
+            self._captured.values[order_N],
+        )
+
+    def vectors_of(self, ids_M: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Those of these images that it has, by id, ascending, and their vectors (M, D)."""
+        positions_M = np.flatnonzero(np.isin(self._index.ids, ids_M))
+        positions_M = positions_M[np.argsort(self._index.ids[positions_M])]
+        return self._index.ids[positions_M], self._index.vectors()[positions_M]
 
     def pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Copies of all that it holds: what JSON can hold, and arrays; see `unpack`."""

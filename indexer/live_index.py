@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from indexer.read_write_lock import ReadWriteLock
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.snapshot import Snapshot
 from indexer.snapshot_folder import SnapshotFolder
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -137,19 +140,15 @@ class LiveIndex:
             hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
             return Ranking(hits, size, generation)
 
-    def sample(
-        self, gallery: str, at_most: int, filters: Filters = _ALL
-    ) -> tuple[NDArray[np.float16], int]:
-        """Vectors of at most so many pictures that match, and how many do; see GalleryView.sample.
+    def look(self, gallery: str, see: Callable[[GalleryView], T]) -> T:
+        """What `see` finds in a gallery's view; changes wait for it, so it must be quick.
 
         Raises GalleryNotFound, DatabaseUnavailable.
         """
         gallery_id = self._catalogue.gallery_id(gallery)
         with self._views_lock.reading():
             view = self._views.get(gallery_id)
-            if view is None:
-                return np.empty((0, self._dim), np.float16), 0
-            return view.sample(at_most, filters)
+            return see(GalleryView(self._dim) if view is None else view)
 
     def tags(self, gallery: str, at_most: int) -> list[str]:
         """The most frequent tags of searchable pictures, sorted.

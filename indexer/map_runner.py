@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 1.0
 _MAX_ATTEMPTS = 3
-_NICENESS = 10
+_NICENESS = 5
 
 
 class Stopped(Exception):

@@ -76,7 +76,13 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     from app.readiness import watch_parts
     from app.side_port import side_port
     from app.tracing import start_tracing
-    from app.wiring import build_import_runner, build_worker, load_encoder, open_data
+    from app.wiring import (
+        build_import_runner,
+        build_map_runner,
+        build_worker,
+        load_encoder,
+        open_data,
+    )
     from indexer import notices
 
     tracing = start_tracing()
@@ -86,6 +92,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     watches = watch_parts(catalogue, store, one)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, one)
     imports = build_import_runner(settings, catalogue, store, one, metrics, watches)
+    maps = build_map_runner(settings, catalogue, encoder)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -95,7 +102,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     ):
         where = "" if port is None else f" Its figures: http://127.0.0.1:{port}/metrics."
         typer.echo(f"Working. Ctrl-C stops it.{where}")
-        with imports.running(), watches.running():
+        with imports.running(), maps.running(), watches.running():
             one.run(stop)
     catalogue.close()
     tracing.close()

@@ -67,23 +67,23 @@ def install(app: FastAPI) -> None:
 def show_search(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """The search form with its results; without a question, a look into the gallery."""
     galleries = caller.visible(services.catalogue.galleries())
-    gallery = _choose(galleries, request.query_params.get("gallery"))
+    gallery = choose_gallery(galleries, request.query_params.get("gallery"))
     if gallery is None:
         return render(request, "search.html", {"nav": "search", "title": "Passerby"})
     given = {name: request.query_params.getlist(name) for name in request.query_params}
     form = SearchForm.read(given, gallery.name)
-    context = _context(services, galleries, gallery, form)
+    context = search_context(services, galleries, gallery, form)
     status = 200
     if form.problems:
         status = 422
     elif form.is_query:
-        status = _add_found(request, services, caller, form, context)
+        status = add_found(request, services, caller, form, context)
     elif not gallery.reason_required:
         first = services.catalogue.list_images(gallery.name, "searchable", limit=10 * NUM_SAMPLES)
         # Neighbours tend to show the same person, so not simply the first ones.
         context["samples"] = first[:: max(1, len(first) // NUM_SAMPLES)][:NUM_SAMPLES]
         record_samples(services, caller, gallery.name, context["samples"])
-    context |= _titles(form, context.get("found"), gallery)
+    context |= page_titles(form, context.get("found"), gallery)
     return render(request, "search.html", context, status)
 
 
@@ -108,17 +108,17 @@ def show_search_by_picture(
         for name in sent
         if name != "text"
     }
-    gallery = _choose(galleries, (given.get("gallery") or [""])[-1])
+    gallery = choose_gallery(galleries, (given.get("gallery") or [""])[-1])
     if gallery is None:
         return render(request, "search.html", {"nav": "search", "title": "Passerby"})
     form = replace(SearchForm.read(given, gallery.name), like=None, sent=True)
     # A page that was sent can't renew itself.
-    context = _context(services, galleries, gallery, form) | {"pending": 0}
+    context = search_context(services, galleries, gallery, form) | {"pending": 0}
     status = 422
     if not form.problems:
         picture = file_of(sent, "picture")
-        status = _add_found(request, services, caller, form, context, picture)
-    context |= _titles(form, context.get("found"), gallery)
+        status = add_found(request, services, caller, form, context, picture)
+    context |= page_titles(form, context.get("found"), gallery)
     return render(request, "search.html", context, status)
 
 
@@ -148,7 +148,7 @@ def show_picture(
 def show_upload(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """Where pictures are sent from; static/upload.js does the sending."""
     galleries = caller.visible(services.catalogue.galleries())
-    gallery = _choose(galleries, request.query_params.get("gallery"))
+    gallery = choose_gallery(galleries, request.query_params.get("gallery"))
     context: dict[str, object] = {
         "nav": "upload",
         "galleries": galleries,
@@ -165,7 +165,7 @@ def show_upload(request: Request, services: AppServices, caller: AppCaller) -> R
     return render(request, "upload.html", context)
 
 
-def _choose(galleries: list[Gallery], name: str | None) -> Gallery | None:
+def choose_gallery(galleries: list[Gallery], name: str | None) -> Gallery | None:
     """The gallery that is asked for, else the first with pictures. Raises GalleryNotFound."""
     if name:
         for gallery in galleries:
@@ -176,7 +176,7 @@ def _choose(galleries: list[Gallery], name: str | None) -> Gallery | None:
     return next(iter(filled or galleries), None)
 
 
-def _context(
+def search_context(
     services: Services, galleries: list[Gallery], gallery: Gallery, form: SearchForm
 ) -> dict[str, Any]:
     """What the search page shows whatever is asked."""
@@ -198,7 +198,7 @@ def _context(
     }
 
 
-def _add_found(
+def add_found(
     request: Request,
     services: Services,
     caller: Caller,
@@ -229,7 +229,7 @@ def _add_found(
     return 200
 
 
-def _titles(form: SearchForm, found: SearchResponse | None, gallery: Gallery) -> dict[str, str]:
+def page_titles(form: SearchForm, found: SearchResponse | None, gallery: Gallery) -> dict[str, str]:
     """The window's title, and what a screen reader is told when the results are there."""
     if form.text:
         title = f"{form.text[:80]} · Passerby"

@@ -35,9 +35,7 @@ class FakeIndex:
     def __init__(self, matches: int = 120) -> None:
         self.matches, self.asked = matches, 0
 
-    def sample(
-        self, gallery: str, at_most: int, filters: Filters
-    ) -> tuple[NDArray[np.float16], int]:
+    def look(self, gallery: str, see: object) -> tuple[NDArray[np.float16], int]:
         self.asked += 1
         pixels = np.zeros((self.matches, 32, 16, 3), np.uint8)
         pixels[..., 0] = 200

@@ -83,14 +83,14 @@ class Server:
         self.services.live_index.catch_up()
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
     """Poll until `condition()` holds; AssertionError saying `what` did not come true."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if condition():
             return
         time.sleep(0.02)
-    raise AssertionError(f"after {TIMEOUT_S} s it is not so that {what}")
+    raise AssertionError(f"after {timeout_s} s it is not so that {what}")
 
 
 @contextmanager

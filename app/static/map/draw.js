@@ -1,0 +1,190 @@
+// Draws the map: points, or their thumbnails where few are in view, and above them hits and query.
+
+import { trace } from "./colours.js";
+
+const MOST_SHAPES = 20_000; // more points in view are plain squares
+const MOST_PICTURES = 60; // in view, to be drawn in place of their points
+const LEAST_ZOOM = 3;
+const PICTURE_PX = 64; // high
+const NUM_BEST = 6; // hits with a thumbnail beside them
+const NUM_RANKS = 10;
+const BEST_PX = 58;
+const WAYS = Array.from({ length: 16 }, (_, step) => (step * Math.PI) / 8);
+const FONT = "600 12px system-ui, sans-serif";
+
+/** scene: points, view, style (see colours.js), hits, query, pointed (an index or -1), thumbnails,
+ * ratio (device pixels of one of CSS's), theme. Returns how many points are in view. */
+export function draw(context, scene) {
+  const { view, thumbnails, ratio } = scene;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, view.width, view.height);
+  context.font = FONT;
+  thumbnails.begin();
+  const seen = findSeen(scene);
+  const asPictures = seen.length <= MOST_PICTURES && (view.zoom >= LEAST_ZOOM || scene.points.length <= MOST_PICTURES);
+  if (seen.length > MOST_SHAPES) drawSquares(context, scene, seen);
+  else drawShapes(context, scene, seen);
+  if (asPictures) drawPictures(context, scene, seen);
+  markPerson(context, scene);
+  markHits(context, scene, asPictures);
+  markQuery(context, scene);
+  if (scene.pointed >= 0) ring(context, scene, scene.pointed, 9, scene.theme.ink, 3);
+  thumbnails.load();
+  return seen.length;
+}
+
+/** Indices in view, in the order in which they are drawn. */
+function findSeen({ points, view, style }) {
+  const { left, right, bottom, top } = view.bounds(8);
+  const { x, y } = points;
+  const seen = new Uint32Array(points.length);
+  let count = 0;
+  for (const i of style.order) {
+    if (x[i] >= left && x[i] <= right && y[i] >= bottom && y[i] <= top) seen[count++] = i;
+  }
+  return seen.subarray(0, count);
+}
+
+function drawSquares(context, { points, view, style }, seen) {
+  const side = seen.length > 60_000 ? 2 : 2.5;
+  let code = -1;
+  for (const i of seen) {
+    if (style.codes[i] !== code) {
+      code = style.codes[i];
+      context.fillStyle = style.looks[code].colour;
+      context.globalAlpha = style.looks[code].isFaint ? 0.15 : 0.8;
+    }
+    context.fillRect(view.screenX(points.x[i]) - side / 2, view.screenY(points.y[i]) - side / 2, side, side);
+  }
+  context.globalAlpha = 1;
+}
+
+function drawShapes(context, scene, seen) {
+  const { points, view, style, ratio } = scene;
+  const radius = seen.length > 5_000 ? 2.25 : seen.length > 1_500 ? 3.25 : 4.5;
+  const sprites = new Map();
+  for (const i of seen) {
+    const code = style.codes[i];
+    let sprite = sprites.get(code);
+    if (!sprite) sprites.set(code, (sprite = spriteOf(style.looks[code], radius, ratio, scene.theme)));
+    const half = sprite.width / ratio / 2;
+    context.drawImage(sprite, view.screenX(points.x[i]) - half, view.screenY(points.y[i]) - half, 2 * half, 2 * half);
+  }
+}
+
+const spritesKept = new Map();
+
+function spriteOf(look, radius, ratio, theme) {
+  const key = [look.colour, look.shape, look.isFaint, radius, ratio, theme.surface].join();
+  if (spritesKept.has(key)) return spritesKept.get(key);
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 2 * Math.ceil(ratio * (1.3 * radius + 1));
+  const context = canvas.getContext("2d");
+  const middle = canvas.width / 2;
+  trace(context, look.shape, middle, middle, radius * ratio);
+  context.globalAlpha = look.isFaint ? 0.18 : 0.9;
+  context.fillStyle = look.colour;
+  context.fill();
+  if (!look.isFaint) {
+    context.lineWidth = 0.75 * ratio;
+    context.strokeStyle = theme.outline;
+    context.stroke();
+  }
+  spritesKept.set(key, canvas);
+  return canvas;
+}
+
+function drawPictures(context, { points, view, thumbnails, theme }, seen) {
+  for (const i of seen) {
+    const image = thumbnails.get(points.ids[i]);
+    if (image) framed(context, image, view.screenX(points.x[i]), view.screenY(points.y[i]), PICTURE_PX, theme.edge);
+  }
+}
+
+/** A thumbnail around a place, this high. */
+function framed(context, image, x, y, height, colour) {
+  const width = (height * image.naturalWidth) / image.naturalHeight;
+  context.drawImage(image, x - width / 2, y - height / 2, width, height);
+  context.strokeStyle = colour;
+  context.lineWidth = 1;
+  context.strokeRect(x - width / 2, y - height / 2, width, height);
+}
+
+/** The other pictures of the person that is pointed at. */
+function markPerson(context, scene) {
+  const { points, pointed, theme } = scene;
+  if (!scene.byPerson || pointed < 0 || points.person[pointed] < 0) return;
+  for (let i = 0; i < points.length; i++) {
+    if (points.person[i] === points.person[pointed]) ring(context, scene, i, 8, theme.accent, 2.5);
+  }
+}
+
+function ring(context, { points, view, theme }, index, radius, colour, width) {
+  context.beginPath();
+  context.arc(view.screenX(points.x[index]), view.screenY(points.y[index]), radius, 0, 2 * Math.PI);
+  context.lineWidth = width + 2;
+  context.strokeStyle = theme.surface;
+  context.stroke();
+  context.lineWidth = width;
+  context.strokeStyle = colour;
+  context.stroke();
+}
+
+function markHits(context, scene, asPictures) {
+  const { hits, theme } = scene;
+  for (const hit of hits.toReversed()) ring(context, scene, hit.index, hit.rank <= NUM_RANKS ? 7 : 5.5, theme.accent, 2);
+  const taken = [];
+  for (const hit of hits.slice(0, asPictures ? 0 : NUM_BEST)) showBest(context, scene, hit, taken);
+  for (const hit of hits.slice(asPictures ? 0 : NUM_BEST, NUM_RANKS)) {
+    const [x, y] = placeOf(scene, hit.index);
+    label(context, String(hit.rank), x + 9, y - 9, theme);
+  }
+}
+
+/** A hit's thumbnail beside it, where there is room. */
+function showBest(context, scene, hit, taken) {
+  const [x, y] = placeOf(scene, hit.index);
+  const { width, height } = scene.view;
+  if (x < 0 || y < 0 || x > width || y > height) return;
+  const image = scene.thumbnails.get(scene.points.ids[hit.index]);
+  const half = { x: 14, y: BEST_PX / 2 + 2 };
+  const isFree = ([cx, cy]) =>
+    cx > half.x && cy > half.y && cx < width - half.x && cy < height - half.y &&
+    taken.every(([ox, oy]) => Math.abs(ox - cx) > 2 * half.x + 4 || Math.abs(oy - cy) > 2 * half.y + 4);
+  const places = [56, 84, 112, 150].flatMap((away) => WAYS.map((way) => [x + away * Math.cos(way), y - away * Math.sin(way)]));
+  const spot = places.find(isFree);
+  if (!spot || !image) return label(context, String(hit.rank), x + 9, y - 9, scene.theme);
+  taken.push(spot);
+  context.beginPath();
+  context.moveTo(x, y);
+  context.lineTo(...spot);
+  context.lineWidth = 1.5;
+  context.strokeStyle = scene.theme.accent;
+  context.stroke();
+  framed(context, image, ...spot, BEST_PX, scene.theme.accent);
+  label(context, String(hit.rank), spot[0] - 14, spot[1] - half.y + 6, scene.theme);
+}
+
+function markQuery(context, { query, view, theme }) {
+  if (!query) return;
+  const [x, y] = [view.screenX(query.x), view.screenY(query.y)];
+  trace(context, "diamond", x, y, 11);
+  context.fillStyle = theme.accent;
+  context.strokeStyle = theme.surface;
+  context.lineWidth = 2.5;
+  context.fill();
+  context.stroke();
+  label(context, "query", x + 13, y + 4, theme);
+}
+
+function label(context, words, x, y, theme) {
+  const width = context.measureText(words).width;
+  context.fillStyle = theme.ink;
+  context.fillRect(x - 3, y - 10, width + 6, 14);
+  context.fillStyle = theme.surface;
+  context.fillText(words, x, y + 1);
+}
+
+function placeOf({ points, view }, index) {
+  return [view.screenX(points.x[index]), view.screenY(points.y[index])];
+}
