@@ -7,7 +7,18 @@ import sys
 import typer
 
 from app import __version__
-from app.commands import audit, demo, erasure, galleries, imports, ingest, keys, search, server
+from app.commands import (
+    audit,
+    demo,
+    erasure,
+    galleries,
+    imports,
+    ingest,
+    keys,
+    maps,
+    search,
+    server,
+)
 from app.commands.research import checkpoints, datasets, evaluate, plot, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
@@ -28,6 +39,7 @@ for command in (
     ingest,
     imports,
     search,
+    maps,
     galleries,
     keys,
     audit,

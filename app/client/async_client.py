@@ -11,7 +11,14 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from app.client import gallery_calls, image_calls, import_calls, search_calls, trust_calls
+from app.client import (
+    gallery_calls,
+    image_calls,
+    import_calls,
+    map_calls,
+    search_calls,
+    trust_calls,
+)
 from app.client.answers import Outcome, Patience, conclude
 from app.client.call import Call, Page, Talk
 from app.client.server import RETRIES, TIMEOUT_S, request_options, server_options
@@ -172,6 +179,12 @@ class AsyncPasserby(_Sender):
     import_entries = pages_of(import_calls.import_entries)
     follow_import = talk_of(import_calls.follow_import)
     cancel_import = talk_of(import_calls.cancel_import)
+
+    draw_map = call_of(map_calls.draw_map)
+    gallery_map = call_of(map_calls.gallery_map)
+    follow_map = talk_of(map_calls.follow_map)
+    cancel_map = call_of(map_calls.cancel_map)
+    map_points = call_of(map_calls.map_points)
 
     keys = call_of(trust_calls.keys)
     create_key = call_of(trust_calls.create_key)

@@ -31,6 +31,8 @@ PAGES = {
     "nothing": "/?gallery=town&text=x&after=2099-01-01T00:00",
     "wrong": "/?gallery=town&text=x&after=never",
     "no gallery": "/?gallery=nowhere",
+    "map": "/map?gallery=town&text=a+man+in+a+blue+coat&camera=harbour-1",
+    "no map": "/map?gallery=yard",
     "picture": "/pictures/1?from=text%3Da%2Bman",
     "why": "/pictures/1?text=a+man+in+a+blue+coat+and+white+shoes",
     "no picture": "/pictures/999999",
@@ -61,6 +63,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             ],
         )
         start_import(started)
+        draw_map(started)
+        started.post_files("yard", [])
         yield started
 
 
@@ -84,6 +88,12 @@ def start_import(server: Server) -> None:
         lambda: httpx.get(f"{server.url}/imports/{job['id']}").json()["state"] == "done",
         "the import is done",
     )
+
+
+def draw_map(server: Server) -> None:
+    url = f"{server.url}/galleries/town/map"
+    httpx.post(url, json={}).raise_for_status()
+    wait_until(lambda: httpx.get(url).json()["state"] == "done", "the map is drawn", 90)
 
 
 def findings(page: Page) -> list[str]:

@@ -16,6 +16,7 @@ PAGES = (
     "/?gallery=street&like=1",
     "/?gallery=street&text=a+red+coat,+no+hat&right=1&wrong=2&wrong=3&limit=4",
     "/?gallery=street&text=x&after=2030-01-01T00:00",
+    "/map?gallery=street&text=a+red+coat",
     "/pictures/1",
     "/upload",
 )
