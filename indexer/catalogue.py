@@ -2,7 +2,8 @@
 
 What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, the order
 of changes in change_log.py, access keys in key_ring.py, bulk imports in import_jobs.py, maps in
-map_jobs.py, and who did what in audit_log.py; a Catalogue has one of each.
+map_jobs.py, whole frames in frames.py, and who did what in audit_log.py; a Catalogue has one of
+each.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from indexer.errors import (
     ImageNotFound,
     InvalidGalleryName,
 )
+from indexer.frame_tables import detections
+from indexer.frames import Frames
 from indexer.holdings import Holdings, find_gallery, lock_galleries
 from indexer.import_jobs import ImportJobs
 from indexer.key_ring import KeyRing
@@ -68,6 +71,7 @@ class Catalogue:
         self.keys = KeyRing(self.database, self.audit)
         self.imports = ImportJobs(self.database)
         self.maps = MapJobs(self.database)
+        self.frames = Frames(self.database)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -205,7 +209,12 @@ class Catalogue:
 
 
 def _select_images() -> Select[Any]:
-    return select(images, galleries.c.name.label("gallery")).join(galleries)
+    found = detections.c.frame_id, detections.c.score.label("detection_score")
+    return (
+        select(images, galleries.c.name.label("gallery"), *found)
+        .join_from(images, galleries)
+        .join(detections, detections.c.image_id == images.c.id, isouter=True)
+    )
 
 
 def _image(row: Row[Any]) -> Image:
@@ -228,6 +237,8 @@ def _image(row: Row[Any]) -> Image:
         created_at=row.created_at,
         embedded_at=row.embedded_at,
         legal_hold=row.legal_hold,
+        frame_id=row.frame_id,
+        detection_score=row.detection_score,
     )
 
 

@@ -82,6 +82,21 @@ def decode(
         return np.asarray(_render(image, described, box, (width_px, height_px), limits))
 
 
+def decode_reduced(
+    file: BinaryIO, max_side_px: int, limits: PictureLimits = _DEFAULT_LIMITS
+) -> NDArray[np.uint8]:
+    """The whole picture, upright, its longer side at most `max_side_px`; never larger than it is.
+
+    Returns RGB (H, W, 3). Raises as `decode`.
+    """
+    described = inspect(file)
+    with _opened(file, described) as image:
+        raw = image.size
+        upright = raw[::-1] if _orientation(image) >= 5 else raw
+        target = _reduce(upright, max_side_px)
+        return np.asarray(_render(image, described, None, target, limits))
+
+
 def make_thumbnail(
     file: BinaryIO,
     box: Box | None = None,
@@ -98,12 +113,17 @@ def make_thumbnail(
         width_px, height_px = raw[::-1] if _orientation(image) >= 5 else raw
         if box is not None:
             width_px, height_px = box.width, box.height
-        shrink = min(1.0, max_side_px / max(width_px, height_px))
-        target = (max(1, round(width_px * shrink)), max(1, round(height_px * shrink)))
+        target = _reduce((width_px, height_px), max_side_px)
         thumbnail = _render(image, described, box, target, limits)
     jpeg = io.BytesIO()
     thumbnail.save(jpeg, "JPEG", quality=85)
     return jpeg.getvalue()
+
+
+def _reduce(size: tuple[int, int], max_side_px: int) -> tuple[int, int]:
+    """Width and height in proportion, the longer one at most `max_side_px`; never larger."""
+    shrink = min(1.0, max_side_px / max(size))
+    return max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink))
 
 
 @contextmanager

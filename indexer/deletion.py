@@ -27,7 +27,7 @@ def delete_image(catalogue: Catalogue, store: ObjectStore, image_id: int) -> Non
     changed then.
     """
     sha256 = catalogue.holdings.remove_image(image_id, Ledger(store))
-    with _leaving_bytes_to_sweep():
+    with leaving_bytes_to_sweep():
         sweep_one(catalogue, store, sha256)
 
 
@@ -41,14 +41,14 @@ def delete_gallery(
     """
     archives = catalogue.imports.archives_into(name)
     catalogue.holdings.remove_gallery(name, Ledger(store))
-    with _leaving_bytes_to_sweep():
+    with leaving_bytes_to_sweep():
         for archive in archives:
             store.remove_archive(archive)
         sweep(catalogue, store, budget_s)
 
 
 @contextmanager
-def _leaving_bytes_to_sweep() -> Iterator[None]:
+def leaving_bytes_to_sweep() -> Iterator[None]:
     """What was asked is done and on record; storage that fails now must not say otherwise."""
     try:
         yield

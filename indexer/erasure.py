@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from indexer.catalogue import Catalogue
 from indexer.erasure_ledger import Erased, Ledger, erased_at, name_at
+from indexer.frame_removal import lock_frames, people_of, remove_frame_rows
+from indexer.frame_tables import frame_erasures, frames
 from indexer.holdings import lock_galleries
 from indexer.storage import ObjectStore
 from indexer.tables import erasures, images
@@ -95,7 +97,9 @@ def _obey(catalogue: Catalogue, ledger: Ledger, name: str) -> int:
     removed = 0
     pictures = iter(ledger.read(name) or ())
     while batch := list(islice(pictures, _BATCH)):
-        removed += _remove(catalogue, ledger, name, batch)
+        whole = [picture for picture in batch if picture.is_frame]
+        removed += _remove(catalogue, ledger, name, [one for one in batch if not one.is_frame])
+        removed += _remove_frames(catalogue, ledger, name, whole)
     return removed
 
 
@@ -113,7 +117,49 @@ def _remove(catalogue: Catalogue, ledger: Ledger, name: str, pictures: Sequence[
             == (named[row.id].sha256, named[row.id].crop, named[row.id].created_at)
         ]
         # Whoever deletes them may have held their locks until now, and failed, and withdrawn it.
+        if not ledger.has(name):
+            return 0
+        _keep_from_being_found(catalogue, connection, pictures)
+        holdings.remove_rows(connection, rows)
+        return len(rows)
+
+
+def _keep_from_being_found(
+    catalogue: Catalogue, connection: Connection, pictures: Sequence[Erased]
+) -> None:
+    """Those who were found in a frame after the backup was made are not found in it again."""
+    waiting = select(frames.c.id, frames.c.sha256, frames.c.created_at).where(
+        frames.c.sha256.in_({picture.sha256 for picture in pictures}), frames.c.state != "done"
+    )
+    crops = [
+        {"frame_id": frame.id, "crop": picture.crop}
+        for frame in connection.execute(waiting)
+        for picture in pictures
+        if (picture.sha256, picture.created_at) == (frame.sha256, frame.created_at)
+    ]
+    if crops:
+        insert = catalogue.database.insert(frame_erasures)
+        connection.execute(insert.on_conflict_do_nothing(), crops)
+
+
+def _remove_frames(
+    catalogue: Catalogue, ledger: Ledger, name: str, erased: Sequence[Erased]
+) -> int:
+    """With everybody found in them, under whatever ids."""
+    if not erased:
+        return 0
+    named = {(one.image_id, one.sha256, one.created_at) for one in erased}
+    mine = frames.c.id.in_([one.image_id for one in erased])
+    with catalogue.database.write() as connection:
+        lock_galleries(connection, connection.scalars(select(frames.c.gallery_id).where(mine)))
+        rows = [
+            row
+            for row in lock_frames(connection, mine)
+            if (row.id, row.sha256, row.created_at) in named
+        ]
         if not rows or not ledger.has(name):
             return 0
-        holdings.remove_rows(connection, rows)
+        people = catalogue.holdings.lock_rows(connection, people_of(rows))
+        remove_frame_rows(catalogue.database, connection, rows)
+        catalogue.holdings.remove_rows(connection, people)
         return len(rows)

@@ -3,7 +3,8 @@
 An entry names pictures, a line of JSON each, and is written before the database forgets them. Its
 own name begins with the time, so names are in order, and has the range of the pictures' ids, so
 that looking for one picture reads few entries. Pictures are told by id, hash, box and arrival
-together: a restored database uses ids a second time.
+together: a restored database uses ids a second time. Whole frames have entries of their own, with
+an F before the range.
 """
 
 from __future__ import annotations
@@ -23,19 +24,22 @@ from indexer.storage import ObjectStore
 Record = Callable[[Sequence["Erased"]], str | None]
 """Writes an entry about these pictures; its name, None where no ledger is kept."""
 
-_NAME = re.compile(r"(\d{8}T\d{12})-([0-9a-f]{1,16})-([0-9a-f]{1,16})-[0-9a-f]{8}")
+_NAME = re.compile(r"(\d{8}T\d{12})-(F?)([0-9a-f]{1,16})-([0-9a-f]{1,16})-[0-9a-f]{8}")
+_FRAMES = "F"
 _TIME = "%Y%m%dT%H%M%S%f"
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """A picture that is to be gone. crop: its box as text, "" for none."""
+    """A picture that is to be gone. crop: its box as text, "" for none. is_frame: it is a whole
+    frame, and image_id the frame's id."""
 
     image_id: int
     gallery: str
     sha256: str
     crop: str
     created_at: datetime
+    is_frame: bool = False
 
 
 class Ledger:
@@ -86,14 +90,17 @@ class Ledger:
             raise ValueError("it is not whole: its name tells of other pictures")
         return pictures
 
-    def about(self, image_id: int) -> Iterator[tuple[str, Erased | ValueError]]:
-        """The entries that name a picture of this id, by their names, and what they say of it.
+    def about(
+        self, image_id: int, *, is_frame: bool = False
+    ) -> Iterator[tuple[str, Erased | ValueError]]:
+        """The entries that name a picture, or frame, of this id, by their names, and what they say
+        of it.
 
         The error where one can't be read, which may have named it.
         """
         for page in self.names():
             for name in page:
-                if _may_name(name, image_id):
+                if _may_name(name, image_id, is_frame=is_frame):
                     yield from ((name, said) for said in self._about(name, image_id))
 
     def _about(self, name: str, image_id: int) -> list[Erased] | list[ValueError]:
@@ -132,12 +139,15 @@ def _new_name(pictures: Sequence[Erased]) -> str:
 def _span(pictures: Sequence[Erased]) -> str:
     """The range of their ids. They are in order, so that one that was cut short has another."""
     ids = [picture.image_id for picture in pictures]
-    return f"{min(ids):x}-{max(ids):x}" if ids else "none"
+    kind = _FRAMES if any(picture.is_frame for picture in pictures) else ""
+    return f"{kind}{min(ids):x}-{max(ids):x}" if ids else "none"
 
 
-def _may_name(name: str, image_id: int) -> bool:
+def _may_name(name: str, image_id: int, *, is_frame: bool) -> bool:
     found = _NAME.fullmatch(name)
-    return found is not None and int(found[2], 16) <= image_id <= int(found[3], 16)
+    if found is None or (found[2] == _FRAMES) != is_frame:
+        return False
+    return int(found[3], 16) <= image_id <= int(found[4], 16)
 
 
 def _to_lines(pictures: Sequence[Erased]) -> bytes:
@@ -150,6 +160,7 @@ def _to_lines(pictures: Sequence[Erased]) -> bytes:
                 "crop": picture.crop,
                 "created_at": picture.created_at.isoformat(timespec="microseconds"),
             }
+            | ({"is_frame": True} if picture.is_frame else {})
         )
         for picture in pictures
     )

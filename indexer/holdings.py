@@ -1,6 +1,6 @@
 """Which rows own which bytes: adding and removing pictures.
 
-Locks are always taken in the order: hash, gallery, image, orphan, change number.
+Locks are always taken in the order: hash, gallery, frame, image, orphan, change number.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from sqlalchemy import (
     delete,
     literal,
     select,
+    union,
 )
 
-from indexer import change_log, notices
+from indexer import change_log
 from indexer.database import Database
 from indexer.erasure_ledger import Erased, Ledger, Record, recording
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
+from indexer.frame_removal import ERASED_FRAME, erased_frames, lock_if_last, remove_frame_rows
+from indexer.frame_tables import frames
 from indexer.import_work import note_removed
-from indexer.orphan_list import OrphanList, in_parts
+from indexer.new_rows import add_pending, bytes_row, retry_failed
+from indexer.orphan_list import OWNERS, OrphanList, in_parts
 from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
-from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images, orphans
+from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images
 
 _ENTRY_ROWS = 10_000  # pictures in one entry of the ledger: some megabytes
 
@@ -58,24 +62,24 @@ class Holdings:
         The caller holds the hash's lock and has seen that its bytes are stored.
         """
         gallery_id = find_gallery(connection, gallery, "share")
-        row = _new_row(gallery_id, sha256, size_bytes, file_name, header, metadata)
-        now = self.database.now(connection)
-        statement = self.database.insert(images).values(**row, created_at=now, claimable_at=now)
-        while True:
-            new_id = connection.execute(
-                statement.on_conflict_do_nothing().returning(images.c.id)
-            ).scalar_one_or_none()
-            if new_id is not None:
-                connection.execute(delete(orphans).where(orphans.c.sha256 == sha256))
-                notices.tell(self.database, connection, notices.PENDING)
-                return int(new_id), True
-            # The hash stays announced here: the row found could be going away at this moment.
-            first = _find_image(connection, gallery_id, sha256, metadata.box)
-            if first is not None:  # else it was removed between the two statements
-                return first, False
+        row = bytes_row(gallery_id, sha256, size_bytes, file_name, header, metadata)
+        row["crop"] = "" if metadata.box is None else str(metadata.box)
+        return add_pending(
+            self.database,
+            connection,
+            images,
+            row,
+            lambda: _find_image(connection, gallery_id, sha256, metadata.box),
+        )
+
+    def retry_failed(self, row_id: int) -> bool:
+        """Give a failed row its attempts back; whether it was one."""
+        return retry_failed(self.database, images, row_id)
 
     def remove_image(self, image_id: int, ledger: Ledger | None = None) -> str:
         """Remove row and vectors, record the change, note its hash. Returns the hash.
+
+        The last person of a frame takes the frame along: it shows nobody else.
 
         ledger: where the erasure is put on record first. Raises ImageNotFound, LegalHold, and
         StorageFull and StorageUnavailable where it can't be; nothing has changed then.
@@ -86,6 +90,7 @@ class Holdings:
         with self.database.write() as connection, recording(ledger) as record:
             gallery_id = connection.scalar(select(images.c.gallery_id).where(one))
             locked = lock_galleries(connection, [gallery_id])
+            left = lock_if_last(connection, image_id)
             rows = self.lock_rows(connection, one)
             if not rows or not locked:
                 raise ImageNotFound(image_id)
@@ -93,6 +98,9 @@ class Holdings:
                 raise LegalHold(f"gallery {locked[0].name!r}", reason)
             if (reason := rows[0].legal_hold) is not None:
                 raise LegalHold(f"image {image_id}", reason)
+            if left:
+                self.note_obeyed(connection, [record(erased_frames(left, locked[0].name))])
+                remove_frame_rows(self.database, connection, left)
             self.remove_rows(connection, rows, record, locked[0].name)
             return str(rows[0].sha256)
 
@@ -110,10 +118,17 @@ class Holdings:
             rows = select(*_ERASED).where(mine).order_by(images.c.id)
             held = connection.execute(rows, execution_options=by_entry)
             entries = [record(_erased(some, name)) for some in held.partitions()]
+            theirs = frames.c.gallery_id == gallery_id
+            rows = select(*ERASED_FRAME).where(theirs).order_by(frames.c.id)
+            held = connection.execute(rows, execution_options=by_entry)
+            entries += [record(erased_frames(some, name)) for some in held.partitions()]
             self.note_obeyed(connection, entries)
             now = literal(self.database.now(connection), UtcDateTime())
-            hashes = select(images.c.sha256, now).where(mine).distinct()
-            self._orphans.add(connection, hashes.order_by(images.c.sha256))
+            hashes = select(images.c.sha256, now).where(mine)
+            hashes_too = select(frames.c.sha256, now).where(theirs)
+            every = union(hashes, hashes_too).subquery()
+            self._orphans.add(connection, select(every).order_by(every.c.sha256))
+            connection.execute(delete(frames).where(theirs))
             their_ids = select(images.c.id).where(mine)
             connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(their_ids)))
             connection.execute(delete(images).where(mine))
@@ -161,17 +176,22 @@ class Holdings:
     def hashes(self, prefix: str) -> set[str]:
         """Of the hashes that rows own, those that begin with these 2 digits."""
         after = "g" if prefix == "ff" else f"{int(prefix, 16) + 1:02x}"
-        mine = (images.c.sha256 >= prefix) & (images.c.sha256 < after)
         with self.database.read() as connection:
-            return set(connection.scalars(select(images.c.sha256).where(mine)))
+            return {
+                sha256
+                for column in OWNERS
+                for sha256 in connection.scalars(
+                    select(column).where(column >= prefix, column < after)
+                )
+            }
 
     def owned(self, hashes: Iterable[str]) -> set[str]:
         """Of these hashes, those that rows own."""
         found: set[str] = set()
         with self.database.read() as connection:
             for some in in_parts(hashes):
-                mine = images.c.sha256.in_(some)
-                found |= set(connection.scalars(select(images.c.sha256).where(mine)))
+                for column in OWNERS:
+                    found |= set(connection.scalars(select(column).where(column.in_(some))))
         return found
 
 
@@ -230,28 +250,3 @@ def _find_image(
             images.c.gallery_id == gallery_id, images.c.sha256 == sha256, images.c.crop == crop
         )
     )
-
-
-def _new_row(
-    gallery_id: int,
-    sha256: str,
-    size_bytes: int,
-    file_name: str,
-    header: PictureHeader,
-    metadata: ImageMetadata,
-) -> dict[str, object]:
-    return {
-        "gallery_id": gallery_id,
-        "sha256": sha256,
-        "crop": "" if metadata.box is None else str(metadata.box),
-        "file_name": file_name,
-        "content_type": header.content_type,
-        "size_bytes": size_bytes,
-        "width_px": header.width_px,
-        "height_px": header.height_px,
-        "camera": metadata.camera,
-        "captured_at": metadata.captured_at,
-        "tags": sorted(set(metadata.tags)),
-        "external_id": metadata.external_id,
-        "state": "pending",
-    }

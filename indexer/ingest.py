@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from indexer.errors import BadPicture, IndexerError
 from indexer.records import (
     MAX_FILE_NAME_CHARS,
     Accepted,
+    Box,
     Duplicate,
     ImageMetadata,
     PictureHeader,
@@ -34,6 +35,25 @@ OnKept = Callable[[Connection, int, str], None]
 """(connection, image id, SHA-256)"""
 
 
+class Rows(Protocol):
+    """Where a picture's row goes: Holdings, or Frames for whole frames."""
+
+    def find(self, gallery: str, sha256: str, box: Box | None) -> int | None: ...
+
+    def insert(
+        self,
+        connection: Connection,
+        gallery: str,
+        sha256: str,
+        size_bytes: int,
+        file_name: str,
+        header: PictureHeader,
+        metadata: ImageMetadata,
+    ) -> tuple[int, bool]: ...
+
+    def retry_failed(self, row_id: int) -> bool: ...
+
+
 def accept(
     catalogue: Catalogue,
     store: ObjectStore,
@@ -43,11 +63,13 @@ def accept(
     metadata: ImageMetadata,
     limits: PictureLimits = _DEFAULT_LIMITS,
     on_kept: OnKept | None = None,
+    rows: Rows | None = None,
 ) -> Accepted | Duplicate | Refused:
     """Take in one picture; its bytes and its row are durable when this returns.
 
     file_name: only shown; kept without NULs, cut after MAX_FILE_NAME_CHARS. on_kept: called in the
     transaction that adds the row, last thing before it commits; what it raises undoes that.
+    rows: catalogue.frames for a whole frame, whose id it gives then; else the picture is an image.
     The file is read in chunks and its pixels are not decoded. Raises GalleryNotFound,
     StorageFull, StorageUnavailable, DatabaseUnavailable; nothing of it is visible then.
     """
@@ -58,14 +80,16 @@ def accept(
             header = read_header(seekable, limits, metadata.box)
         except BadPicture as problem:
             return Refused(problem.code, problem.detail, problem.field)
-        first = catalogue.holdings.find(gallery, sha256, metadata.box)
+        rows = rows or catalogue.holdings
+        first = rows.find(gallery, sha256, metadata.box)
         if first is not None and store.exists(sha256):  # bytes that were lost are stored again
-            return _meet_again(catalogue, first)
+            return _meet_again(rows, first)
         shown = file_name.replace("\x00", "").encode(errors="replace").decode()
         shown = shown[:MAX_FILE_NAME_CHARS]
         return _keep(
             catalogue,
             store,
+            rows,
             gallery,
             seekable,
             sha256,
@@ -80,6 +104,7 @@ def accept(
 def _keep(
     catalogue: Catalogue,
     store: ObjectStore,
+    rows: Rows,
     gallery: str,
     file: BinaryIO,
     sha256: str,
@@ -89,7 +114,7 @@ def _keep(
     metadata: ImageMetadata,
     on_kept: OnKept | None,
 ) -> Accepted | Duplicate:
-    database, holdings = catalogue.database, catalogue.holdings
+    database = catalogue.database
     catalogue.orphans.announce(sha256, _GRACE_S)
     try:
         if not store.exists(sha256):
@@ -98,7 +123,7 @@ def _keep(
             database.lock_bytes(connection, sha256)
             if not store.exists(sha256):  # a deletion of the same bytes came in between
                 store.put(sha256, file)
-            image_id, is_new = holdings.insert(
+            image_id, is_new = rows.insert(
                 connection, gallery, sha256, size_bytes, file_name, header, metadata
             )
             if is_new and on_kept is not None:
@@ -109,12 +134,12 @@ def _keep(
     if is_new:
         return Accepted(image_id)
     _take_back(catalogue, store, sha256)
-    return _meet_again(catalogue, image_id)
+    return _meet_again(rows, image_id)
 
 
-def _meet_again(catalogue: Catalogue, image_id: int) -> Duplicate:
+def _meet_again(rows: Rows, image_id: int) -> Duplicate:
     """Who sends a failed picture again wants it tried again."""
-    catalogue.queue.retry_failed(image_id)
+    rows.retry_failed(image_id)
     return Duplicate(image_id)
 
 

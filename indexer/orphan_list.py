@@ -10,10 +10,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Select, delete, exists, literal, select, update
+from sqlalchemy import Connection, Select, delete, exists, literal, or_, select, update
 
 from indexer.database import Database
+from indexer.frame_tables import frames
 from indexer.tables import UtcDateTime, images, orphans
+
+OWNERS = (images.c.sha256, frames.c.sha256)
+"""Who keeps bytes in storage."""
 
 _MANY = 1_000
 
@@ -61,7 +65,8 @@ class OrphanList:
         struck = delete(orphans).where(orphans.c.sha256 == sha256).returning(orphans.c.sha256)
         if connection.execute(struck).one_or_none() is None:
             return False
-        return not connection.scalar(select(exists().where(images.c.sha256 == sha256)))
+        owned = or_(*(exists().where(column == sha256) for column in OWNERS))
+        return not connection.scalar(select(owned))
 
     def add(self, connection: Connection, hashes: Select[str, datetime]) -> None:
         """Note hashes, each with the time from which on its bytes may go."""

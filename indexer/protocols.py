@@ -1,4 +1,4 @@
-"""The seams: who makes vectors, and who finds them. numpy in, numpy out.
+"""The seams: who makes vectors, who finds them, and who finds people. numpy in, numpy out.
 
 Shapes: B batch, N vectors held, K hits, D embedding, H, W pixels.
 """
@@ -43,6 +43,27 @@ class TextEncoder(Protocol):
 
     def is_truncated(self, text: str) -> bool:
         """Whether the text has more tokens than the model reads."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds people in whole frames. `fingerprint` names it exactly."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def max_side_px(self) -> int:
+        """Frames with a longer side are reduced to this before it is given them."""
+        ...
+
+    def detect(
+        self, pictures: Sequence[NDArray[np.uint8]]
+    ) -> Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """The people in each of these RGB pictures (H, W, 3), uint8 in 0..255, of any sizes.
+
+        Boxes (N, 4) as left, top, right, bottom in the picture's pixels, and scores (N,) in 0..1;
+        no two boxes of one person.
+        """
         ...
 
 

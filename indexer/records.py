@@ -130,7 +130,7 @@ class Image:
 
     width_px, height_px: the whole upright picture, not its box. reason: why it failed, a
     sentence for people; None unless state is "failed". legal_hold: why it may not be deleted.
-    Times are aware, UTC.
+    frame_id, detection_score: of a person who was found in a whole frame. Times are aware, UTC.
     """
 
     id: int
@@ -151,6 +151,8 @@ class Image:
     created_at: datetime
     embedded_at: datetime | None
     legal_hold: str | None
+    frame_id: int | None = None
+    detection_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from sqlalchemy import exists, select
 
 from indexer.catalogue import Catalogue
+from indexer.orphan_list import OWNERS
 from indexer.storage import ObjectStore
-from indexer.tables import images
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
 _GRACE_S = 3600.0
@@ -39,8 +39,8 @@ def is_another_storage(catalogue: Catalogue, store: ObjectStore) -> bool:
     What believed it would give pictures up, and know of no erasure.
     """
     with catalogue.database.read() as connection:
-        has_pictures = connection.scalar(select(exists(select(images.c.id))))
-    return bool(has_pictures) and store.is_empty()
+        has_some = [connection.scalar(select(exists(select(column)))) for column in OWNERS]
+    return any(has_some) and store.is_empty()
 
 
 def survey(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _Decorator = TypeDecorator[datetime]
 
 # SQLite gives only INTEGER PRIMARY KEY columns an automatic value; both are 64 bits there.
-_Id = BigInteger().with_variant(Integer(), "sqlite")
+ID = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData(
     naming_convention={
@@ -68,7 +68,7 @@ class UtcDateTime(_Decorator):
 galleries = Table(
     "galleries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("created_at", UtcDateTime(), nullable=False),
     # Days from a picture's arrival to its deletion, NULL for ever; why nothing in here may be
@@ -82,8 +82,8 @@ galleries = Table(
 images = Table(
     "images",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("gallery_id", _Id, ForeignKey("galleries.id"), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("gallery_id", ID, ForeignKey("galleries.id"), nullable=False),
     Column("sha256", String(64), nullable=False),
     # The box as text, "" for none: the same bytes with another box are another picture.
     Column("crop", String(64), nullable=False),
@@ -124,7 +124,7 @@ Index(
 embeddings = Table(
     "embeddings",
     metadata,
-    Column("image_id", _Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", ID, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     Column("model", String(128), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # little-endian float16, D values
 )
@@ -165,7 +165,7 @@ erasures = Table(
 keys = Table(
     "keys",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
@@ -182,7 +182,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("sha256", String(64), primary_key=True),
-    Column("key_id", _Id, ForeignKey("keys.id", ondelete="CASCADE"), nullable=False),
+    Column("key_id", ID, ForeignKey("keys.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", UtcDateTime(), nullable=False),
 )
 
@@ -221,8 +221,8 @@ audit = Table(
 imports = Table(
     "imports",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("gallery_id", _Id, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("gallery_id", ID, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
     Column("source", String(8), nullable=False),
     Column("place", Text, nullable=False),
     Column("archive", String(32)),
@@ -257,7 +257,7 @@ imports = Table(
 import_entries = Table(
     "import_entries",
     metadata,
-    Column("import_id", _Id, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("import_id", ID, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
     Column("line", Integer, nullable=False),
@@ -274,7 +274,7 @@ import_entries = Table(
 import_erasures = Table(
     "import_erasures",
     metadata,
-    Column("import_id", _Id, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("import_id", ID, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
     Column("sha256", String(64), primary_key=True),
 )
 
@@ -284,8 +284,8 @@ import_erasures = Table(
 maps = Table(
     "maps",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("gallery_id", _Id, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("gallery_id", ID, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
     Column("model", String(128), nullable=False),
     Column("perplexity", Float, nullable=False),
     Column("seed", Integer, nullable=False),
@@ -318,8 +318,8 @@ Index(
 map_points = Table(
     "map_points",
     metadata,
-    Column("map_id", _Id, ForeignKey("maps.id", ondelete="CASCADE"), primary_key=True),
-    Column("image_id", _Id, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("map_id", ID, ForeignKey("maps.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", ID, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     Column("x", Float, nullable=False),
     Column("y", Float, nullable=False),
     Column("is_fitted", Boolean, nullable=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from indexer import snapshot
 from indexer.catalogue import Catalogue
 from indexer.erasure_ledger import Erased, Ledger, erased_at
 from indexer.errors import SnapshotInvalid
+from indexer.frame_tables import frames
 from indexer.storage import ObjectStore
 from indexer.tables import (
     changes,
@@ -42,13 +43,7 @@ def find_traces(
 
     index_dir: the snapshots of this machine; those of others are seen there alone.
     """
-    entries, unread = list[tuple[str, Erased]](), list[Trace]()
-    for name, said in Ledger(store).about(image_id):
-        if isinstance(said, Erased):
-            entries.append((name, said))
-        else:
-            told = f"entry {name} may name it and can't be read: {said}"
-            unread.append(Trace("ledger", told, "put a good copy of it back, or delete it"))
+    entries, unread = _entries(Ledger(store).about(image_id))
     with catalogue.database.read() as connection:
         other = _other_picture(connection, image_id, entries)
         if other is not None:
@@ -57,13 +52,44 @@ def find_traces(
             looks = (_row, _vectors, _maps, _changes)
             found = [look(connection, image_id) for look in looks]
         found += [_ledger(connection, entries), *unread]
-    hashes = {erased.sha256 for _, erased in entries}
-    found += [_bytes(catalogue, store, sha256) for sha256 in sorted(hashes)]
+    found += _all_bytes(catalogue, store, entries)
     if other is None:
         found += _snapshots(index_dir, image_id)
     if not catalogue.database.is_postgresql:
         found.append(_log(catalogue))
     return [*found, Trace("thumbnails", "none is kept: each is made when it is asked for")]
+
+
+def find_frame_traces(catalogue: Catalogue, store: ObjectStore, frame_id: int) -> list[Trace]:
+    """As find_traces, of a whole frame; those found in it are asked for by their own ids."""
+    entries, unread = _entries(Ledger(store).about(frame_id, is_frame=True))
+    erased = {(one.sha256, one.created_at) for _, one in entries}
+    with catalogue.database.read() as connection:
+        mine = select(frames.c.sha256, frames.c.created_at).where(frames.c.id == frame_id)
+        row = connection.execute(mine).one_or_none()
+        if row is None:
+            found = [Trace("row", "gone, and nobody is said to be in it")]
+        elif erased and tuple(row) not in erased:
+            found = [Trace("row", "gone; since a backup was restored the id is another frame's")]
+        else:
+            found = [Trace("row", "it is there", f"DELETE /frames/{frame_id}")]
+        found += [_ledger(connection, entries), *unread]
+    found += _all_bytes(catalogue, store, entries)
+    return found if catalogue.database.is_postgresql else [*found, _log(catalogue)]
+
+
+def _entries(
+    about: Iterable[tuple[str, Erased | ValueError]],
+) -> tuple[list[tuple[str, Erased]], list[Trace]]:
+    """What the ledger says, and what of it can't be read."""
+    entries, unread = list[tuple[str, Erased]](), list[Trace]()
+    for name, said in about:
+        if isinstance(said, Erased):
+            entries.append((name, said))
+        else:
+            told = f"entry {name} may name it and can't be read: {said}"
+            unread.append(Trace("ledger", told, "put a good copy of it back, or delete it"))
+    return entries, unread
 
 
 def _other_picture(
@@ -139,12 +165,26 @@ def _ledger(connection: Connection, entries: list[tuple[str, Erased]]) -> Trace:
     return Trace("ledger", said)
 
 
-def _bytes(catalogue: Catalogue, store: ObjectStore, sha256: str) -> Trace:
+def _all_bytes(
+    catalogue: Catalogue, store: ObjectStore, entries: list[tuple[str, Erased]]
+) -> list[Trace]:
+    places = {(erased.sha256, erased.gallery) for _, erased in entries}
+    return [_bytes(catalogue, store, sha256, gallery) for sha256, gallery in sorted(places)]
+
+
+def _bytes(catalogue: Catalogue, store: ObjectStore, sha256: str, gallery: str) -> Trace:
     place = f"bytes {sha256[:12]}"
     with catalogue.database.read() as connection:
+        whole = select(frames.c.id, galleries.c.name).join(galleries)
+        in_frames = connection.execute(whole.where(frames.c.sha256 == sha256)).all()
         owned = select(images.c.id).where(images.c.sha256 == sha256).order_by(images.c.id)
         owners = list(connection.scalars(owned.limit(10)))
         due = connection.scalar(select(orphans.c.sweep_at).where(orphans.c.sha256 == sha256))
+    for frame in in_frames:
+        if frame.name == gallery:
+            return Trace(place, f"frame {frame.id} still shows it", f"DELETE /frames/{frame.id}")
+    if in_frames:
+        return Trace(place, f"kept as a frame of another gallery, {in_frames[0].name!r}")
     if owners:
         others = ", ".join(map(str, owners))
         return Trace(place, f"kept for other images with the same bytes: {others}")

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Select,
     Update,
     delete,
@@ -122,18 +121,6 @@ class WorkQueue:
                 _released(held).values(attempts=images.c.attempts - refund, claimable_at=due)
             )
 
-    def retry_failed(self, image_id: int) -> bool:
-        """Give a failed row its attempts back; whether it was one."""
-        failed = (images.c.id == image_id) & (images.c.state == "failed")
-        with self._database.write() as connection:
-            now = self._database.now(connection)
-            retried = connection.execute(
-                update(images)
-                .where(failed)
-                .values(state="pending", reason=None, attempts=0, claimable_at=now)
-            )
-            return self._tell_pending(connection, _count(retried)) > 0
-
     def enqueue_missing(self, model: str) -> int:
         """Make searchable rows that `model` has not embedded pending again; how many there were.
 
@@ -147,12 +134,9 @@ class WorkQueue:
                 .where(images.c.state == "searchable", ~mine)
                 .values(state="pending", attempts=0, claimable_at=now, lease_token=None)
             )
-            return self._tell_pending(connection, _count(stale))
-
-    def _tell_pending(self, connection: Connection, num_rows: int) -> int:
-        if num_rows:
-            notices.tell(self._database, connection, notices.PENDING)
-        return num_rows
+            if stale.rowcount:
+                notices.tell(self._database, connection, notices.PENDING)
+            return int(stale.rowcount)
 
     def _lock_held(self, connection: Connection, claims: Collection[Claim]) -> dict[int, int]:
         """Those of `claims` that are still ours, locked until commit: image id to gallery id."""
@@ -217,7 +201,3 @@ def _fresh_or_one(candidates: Sequence[Any]) -> list[int]:
 
 def _released(held: Mapping[int, int]) -> Update:
     return update(images).where(images.c.id.in_(held)).values(lease_token=None)
-
-
-def _count(result: CursorResult[Any]) -> int:
-    return int(result.rowcount)

@@ -15,9 +15,8 @@ Box = tuple[float, float, float, float]
 def draw_background(image: Image.Image, scene: Scene, view: View) -> None:
     """Paint the camera's place and the person's shadow on the ground, over the whole picture."""
     width, height = image.size
+    draw_place(image, scene)
     draw = ImageDraw.Draw(image)
-    rng = Random(scene.layout)
-    _PLACES[scene.camera.place](draw, width, height, rng)
     foot = (view.top + view.height) * height
     middle = width * (0.5 + view.x) - scene.light_side * width * 0.06
     ground = image.getpixel((int(width * 0.5), min(height - 1, int(foot))))
@@ -32,6 +31,11 @@ def draw_background(image: Image.Image, scene: Scene, view: View) -> None:
         ),
         fill=shade,
     )
+
+
+def draw_place(image: Image.Image, scene: Scene) -> None:
+    """Paint the camera's place, empty, over the whole picture."""
+    _PLACES[scene.camera.place](ImageDraw.Draw(image), *image.size, Random(scene.layout))
 
 
 def _ground(draw: Draw, w: int, h: int, top: float, colour: RGB) -> None:

@@ -1,0 +1,79 @@
+"""Rows of what was sent, an image or a whole frame, as they wait to be worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Table, delete, update
+
+from indexer import notices
+from indexer.database import Database
+from indexer.records import ImageMetadata, PictureHeader
+from indexer.tables import orphans
+
+
+def add_pending(
+    database: Database,
+    connection: Connection,
+    table: Table,
+    row: dict[str, object],
+    find: Callable[[], int | None],
+) -> tuple[int, bool]:
+    """Add a row that bytes_row began, or find the one there is; (id, is new).
+
+    The caller holds the hash's lock and has seen that its bytes are stored.
+    """
+    now = database.now(connection)
+    statement = database.insert(table).values(**row, created_at=now, claimable_at=now)
+    while True:
+        new_id = connection.execute(
+            statement.on_conflict_do_nothing().returning(table.c.id)
+        ).scalar_one_or_none()
+        if new_id is not None:
+            connection.execute(delete(orphans).where(orphans.c.sha256 == row["sha256"]))
+            notices.tell(database, connection, notices.PENDING)
+            return int(new_id), True
+        # The hash stays announced here: the row found could be going away at this moment.
+        if (first := find()) is not None:  # else it was removed between the two statements
+            return first, False
+
+
+def retry_failed(database: Database, table: Table, row_id: int) -> bool:
+    """Give a failed row its attempts back; whether it was one."""
+    failed = (table.c.id == row_id) & (table.c.state == "failed")
+    with database.write() as connection:
+        now = database.now(connection)
+        again = (
+            update(table)
+            .where(failed)
+            .values(state="pending", reason=None, attempts=0, claimable_at=now)
+        )
+        is_one = bool(connection.execute(again).rowcount)
+        if is_one:
+            notices.tell(database, connection, notices.PENDING)
+        return is_one
+
+
+def bytes_row(
+    gallery_id: int,
+    sha256: str,
+    size_bytes: int,
+    file_name: str,
+    header: PictureHeader,
+    metadata: ImageMetadata,
+) -> dict[str, object]:
+    """A new row, pending, about bytes that somebody sent: of an image or of a frame."""
+    return {
+        "gallery_id": gallery_id,
+        "sha256": sha256,
+        "file_name": file_name,
+        "content_type": header.content_type,
+        "size_bytes": size_bytes,
+        "width_px": header.width_px,
+        "height_px": header.height_px,
+        "camera": metadata.camera,
+        "captured_at": metadata.captured_at,
+        "tags": sorted(set(metadata.tags)),
+        "external_id": metadata.external_id,
+        "state": "pending",
+    }
