@@ -22,8 +22,10 @@ from indexer.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from indexer.frames import Frame, FrameNotFound
 from indexer.records import Image
 
+_NOT_FOUND = (GalleryNotFound, ImageNotFound, FrameNotFound)
 REASON_HOLDS = timedelta(hours=1)
 
 
@@ -113,6 +115,25 @@ def map_on_record(
     record(services, caller, "view", gallery, **about)
 
 
+def frames_on_record(
+    services: Services,
+    caller: Caller,
+    gallery: str,
+    frames: Iterable[Frame],
+    what: str,
+    reason: str | None = None,
+) -> None:
+    """These frames are about to be shown, or it told who is where in them.
+
+    Raises ProblemError where there is no reason and the gallery asks for one.
+    """
+    ids = [person.image_id for frame in frames for person in frame.people]
+    stated = _reason_for(services, caller, gallery, reason)
+    put_on_record(
+        services.catalogue, caller, "view", gallery, what=what, image_ids=ids, reason=stated
+    )
+
+
 def record_samples(
     services: Services, caller: Caller, gallery: str, images: Sequence[Image]
 ) -> None:
@@ -169,7 +190,7 @@ def deletion_on_record(
     put_on_record(catalogue, caller, "delete", gallery, **about)
     try:
         yield
-    except (LegalHold, ImageNotFound, GalleryNotFound, StorageFull, StorageUnavailable) as error:
+    except (LegalHold, *_NOT_FOUND, StorageFull, StorageUnavailable) as error:
         undone = about | About(what=f"not done: {error}")
         with suppress(IndexerError):  # what refused it is what its caller must hear
             put_on_record(catalogue, caller, "delete", gallery, **undone)

@@ -163,6 +163,8 @@ def _require_sight(services: Services, caller: Caller, path_params: Mapping[str,
         caller.require_sight(str(path_params["gallery"]))
     if "image_id" in path_params:
         caller.require_sight_of(_read_id(path_params, "image_id"), services.catalogue)
+    if "frame_id" in path_params:
+        caller.require_sight_of_frame(_read_id(path_params, "frame_id"), services.catalogue)
     if "import_id" in path_params:
         caller.require_sight_of_import(_read_id(path_params, "import_id"), services.catalogue)
 

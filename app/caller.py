@@ -46,6 +46,14 @@ class Caller:
         if self.galleries is not None and not self.sees(catalogue.image(image_id).gallery):
             raise ImageNotFound(image_id)
 
+    def require_sight_of_frame(self, frame_id: int, catalogue: Catalogue) -> None:
+        """Raises FrameNotFound for one that is not in its galleries."""
+        if self.galleries is not None:
+            from indexer.frames import FrameNotFound
+
+            if not self.sees(catalogue.frames.frame(frame_id).gallery):
+                raise FrameNotFound(frame_id)
+
     def require_sight_of_import(self, import_id: int, catalogue: Catalogue) -> None:
         """Raises ImportNotFound for one that is not into its galleries."""
         if self.galleries is not None:

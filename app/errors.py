@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer import errors as indexer
-from indexer import import_jobs, map_jobs
+from indexer import frames, import_jobs, map_jobs
 
 
 class AppError(Exception):
@@ -127,6 +127,13 @@ KINDS: dict[str, Kind] = {
         422, "Box outside the picture", "Give x, y, width, height in upright pixels."
     ),
     "box_too_small": Kind(422, "Box too small", "Give a box of at least 16x16 pixels."),
+    # Whole frames
+    "frame_not_found": Kind(404, "No such frame", "It may have been deleted."),
+    "no_detector": Kind(
+        409,
+        "No detector",
+        "Have PASSERBY_DETECTOR set, or send the people cut out, or with their boxes.",
+    ),
     # Bulk imports
     "import_not_found": Kind(404, "No such import", "It may have ended over a month ago."),
     "import_ended": Kind(409, "Import is over", "There is nothing to cancel any more."),
@@ -163,6 +170,7 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.InvalidKey: "invalid_key",
     indexer.KeyExists: "key_exists",
     indexer.KeyNotFound: "key_not_found",
+    frames.FrameNotFound: "frame_not_found",
     import_jobs.ImportNotFound: "import_not_found",
     import_jobs.ImportEnded: "import_ended",
     import_jobs.KeyReused: "idempotency_key_reused",

@@ -15,6 +15,7 @@ from app.middleware import BodyLimit, RequestFrame
 from app.routes import (
     docs,
     erasures,
+    frames,
     galleries,
     health,
     images,
@@ -74,6 +75,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         maps,
         map_page,
         images,
+        frames,
         imports,
         import_pages,
         keys,

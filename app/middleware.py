@@ -162,7 +162,11 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, max_upload_bytes: int, max_archive_bytes: int) -> None:
         self.app = app
-        self._limits = {"images": max_upload_bytes, "imports": max_archive_bytes}
+        self._limits = {
+            "images": max_upload_bytes,
+            "frames": max_upload_bytes,
+            "imports": max_archive_bytes,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

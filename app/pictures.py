@@ -13,6 +13,7 @@ from app.explanations import explain_match
 from app.overlay import draw_overlay, overlay_size
 from app.services import Services
 from indexer.decode import make_thumbnail
+from indexer.frames import Frame
 from indexer.records import Image
 
 # Bytes of an id never change, but a deleted picture must not live on in a shared cache, and the
@@ -23,7 +24,7 @@ SANDBOX = "default-src 'none'; sandbox"
 INLINE_TYPES = ("image/jpeg", "image/png", "image/webp")
 
 
-def content_response(services: Services, image: Image, asked: Headers) -> Response:
+def content_response(services: Services, image: Image | Frame, asked: Headers) -> Response:
     """The original bytes. Raises ObjectMissing, StorageUnavailable."""
     assert image.content_type in INLINE_TYPES
     headers = _headers(image.sha256) | {"Content-Disposition": disposition(image.file_name)}

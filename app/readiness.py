@@ -13,6 +13,7 @@ from app.query_vectors import QueryVectors
 from app.schemas import Readiness
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
+from indexer.frame_worker import FrameWorker
 from indexer.live_index import LiveIndex
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
@@ -138,6 +139,7 @@ def watch_parts(
     worker: Worker | None,
     query_vectors: QueryVectors | None = None,
     live_index: LiveIndex | None = None,
+    frames: FrameWorker | None = None,
 ) -> Watches:
     """The watches of a process that has these parts."""
     watches = [
@@ -151,6 +153,8 @@ def watch_parts(
         watches.append(Watch("index", lambda: check_index(live_index)))
     if worker is not None:
         watches.append(Watch("worker", lambda: check_worker(worker), every_s=0.5))
+    if frames is not None:
+        watches.append(Watch("detector", lambda: check_worker(frames)))
     return Watches(*watches)
 
 
@@ -168,7 +172,7 @@ def check_index(live_index: LiveIndex) -> None:
         raise Failing("catching up", f"the last look was {status.behind_s:.0f} s ago")
 
 
-def check_worker(worker: Worker) -> None:
+def check_worker(worker: Worker | FrameWorker) -> None:
     """Does its loop turn?"""
     status = worker.status()
     if not status.healthy:

@@ -176,6 +176,8 @@ class ImageDetail(BaseModel):
     created_at: datetime
     embedded_at: datetime | None
     legal_hold: str | None = Field(description="Why it may not be deleted.")
+    frame_id: int | None = Field(description="The whole frame in which the person was found.")
+    detection_score: float | None = Field(description="The detector's, 0 to 1.")
     image_url: str
     thumbnail_url: str
 

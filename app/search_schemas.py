@@ -201,6 +201,7 @@ class Sighting(BaseModel):
     camera: str | None
     captured_at: datetime | None
     box: BoxList | None
+    frame_id: int | None = Field(description="The whole frame in which the person was found.")
     tags: list[str]
     external_id: str | None
 

@@ -20,6 +20,7 @@ from app.tracing import Tracing
 from app.verdict import Judge
 from indexer import notices
 from indexer.catalogue import Catalogue
+from indexer.frame_worker import FrameWorker
 from indexer.live_index import LiveIndex
 from indexer.map_runner import MapRunner
 from indexer.storage import ObjectStore
@@ -35,8 +36,8 @@ log = logging.getLogger("passerby")
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that routes and commands use. worker, imports, maps: None where another process
-    does their work; explanations: None where the model can't give any."""
+    """The parts that routes and commands use. worker, imports, maps, frames: None where another
+    process does their work; explanations: None where the model can't give any."""
 
     settings: Settings
     catalogue: Catalogue
@@ -55,6 +56,7 @@ class Services:
     """Mean cosine above which pictures are one person; None where nobody knows it."""
     imports: ImportRunner | None = None
     maps: MapRunner | None = None
+    frames: FrameWorker | None = None
 
 
 @contextmanager
@@ -75,6 +77,7 @@ def running(services: Services) -> Iterator[None]:
             notices.listening(services.catalogue.database, _calls(services)),
             services.imports.running() if services.imports else nullcontext(),
             services.maps.running() if services.maps else nullcontext(),
+            services.frames.running() if services.frames else nullcontext(),
         ):
             services.watches.start()
             yield

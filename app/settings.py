@@ -51,6 +51,20 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="Where the model runs: auto, cpu, cuda, cuda:1, ...")
     num_threads: int = Field(1, ge=1, le=256, description="CPU threads the model uses.")
 
+    # Whole frames
+    detector: str | None = Field(
+        None,
+        description="What finds people in whole frames: `small` (ships with the program), one of "
+        "torchvision's detectors as `fasterrcnn_resnet50_fpn_v2`, either with `:PATH` of its "
+        "weights, or `python:MODULE:FUNCTION`. Default: none, so frames are refused.",
+    )
+    detector_min_score: float = Field(
+        0.5, ge=0, le=1, description="Least score of a person found in a frame."
+    )
+    detector_min_side_px: int = Field(
+        16, ge=16, description="Least width and height of a person found in a frame, in pixels."
+    )
+
     # The server
     host: str = Field(
         "127.0.0.1",

@@ -24,7 +24,7 @@ from app.schemas import FileMetadata, Problem, UploadResponse, UploadResult
 from app.services import Services
 from app.settings import MB, Settings
 from indexer.errors import BadMetadata, DatabaseUnavailable, StorageFull, StorageUnavailable
-from indexer.ingest import accept
+from indexer.ingest import Rows, accept
 from indexer.records import Accepted, Box, Duplicate, ImageMetadata, PictureLimits, Refused
 
 MAX_METADATA_BYTES = 16 * MB
@@ -105,9 +105,12 @@ def parse_metadata(document: str) -> dict[str, ImageMetadata]:
     return known
 
 
-def store_upload(services: Services, gallery: str, upload: Upload) -> UploadResponse:
+def store_upload(
+    services: Services, gallery: str, upload: Upload, rows: Rows | None = None
+) -> UploadResponse:
     """Accept each file; what is answered `accepted` or `duplicate` is durable.
 
+    rows: where they go, as of ingest.accept; the ids are of those then.
     When storage or the database fails on the way, the files kept so far stay: the rest are refused
     with that problem. Where nothing was kept, the failure itself is raised.
     Raises GalleryNotFound, StorageFull, StorageUnavailable, DatabaseUnavailable.
@@ -120,7 +123,7 @@ def store_upload(services: Services, gallery: str, upload: Upload) -> UploadResp
             results.append(_refuse(sent, outage))
             continue
         try:
-            results.append(_store_file(services, gallery, sent, upload.metadata))
+            results.append(_store_file(services, gallery, sent, upload.metadata, rows))
         except Outages as error:
             if all(result.status == "refused" for result in results):
                 raise
@@ -134,12 +137,18 @@ def store_upload(services: Services, gallery: str, upload: Upload) -> UploadResp
 
 
 def _store_file(
-    services: Services, gallery: str, sent: SentFile, metadata: Mapping[str, ImageMetadata]
+    services: Services,
+    gallery: str,
+    sent: SentFile,
+    metadata: Mapping[str, ImageMetadata],
+    rows: Rows | None,
 ) -> UploadResult:
     known = metadata.get(sent.name, ImageMetadata())
     shown = shown_name(sent.name)
     limits = picture_limits(services.settings)
-    outcome = accept(services.catalogue, services.store, gallery, sent.file, shown, known, limits)
+    outcome = accept(
+        services.catalogue, services.store, gallery, sent.file, shown, known, limits, rows=rows
+    )
     match outcome:
         case Accepted(image_id):
             return UploadResult(file_name=shown, status="accepted", image_id=image_id)

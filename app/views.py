@@ -93,9 +93,15 @@ def show_image(image: Image) -> ImageDetail:
         created_at=image.created_at,
         embedded_at=image.embedded_at,
         legal_hold=image.legal_hold,
+        frame_id=image.frame_id,
+        detection_score=_rounded(image.detection_score),
         image_url=image_url(image.id),
         thumbnail_url=thumbnail_url(image.id),
     )
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
 
 
 def show_sighting(score: float, row: Image) -> Sighting:
@@ -109,6 +115,7 @@ def show_sighting(score: float, row: Image) -> Sighting:
         camera=row.camera,
         captured_at=row.captured_at,
         box=box_list(row.box),
+        frame_id=row.frame_id,
         tags=list(row.tags),
         external_id=row.external_id,
     )

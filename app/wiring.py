@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from app.detectors import load_python_detector
 from app.errors import CommandError
 from app.explanations import Explainer, Explanations
 from app.imports.runner import ImportRunner
@@ -25,9 +26,10 @@ from app.verdict import make_judge
 from indexer import migrate
 from indexer.catalogue import Catalogue
 from indexer.erasure import obey_ledger
+from indexer.frame_worker import FrameWorker, Threshold
 from indexer.live_index import LiveIndex
 from indexer.map_runner import MapRunner
-from indexer.protocols import ImageEncoder, TextEncoder
+from indexer.protocols import Detector, ImageEncoder, TextEncoder
 from indexer.pulse import Lap
 from indexer.storage import ObjectStore
 from indexer.storage_survey import is_another_storage
@@ -70,7 +72,8 @@ def build_services(
     explanations = None
     if isinstance(encoder, Explainer) and encoder.can_explain:
         explanations = Explanations(encoder)
-    watches = watch_parts(catalogue, store, worker, query_vectors, live_index)
+    frames = build_frame_worker(settings, catalogue, store, worker.nudge) if worker else None
+    watches = watch_parts(catalogue, store, worker, query_vectors, live_index, frames)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
     imports = maps = None
     if worker is not None:
@@ -92,6 +95,7 @@ def build_services(
         judge=make_judge(encoder, live_index),
         imports=imports,
         maps=maps,
+        frames=frames,
     )
 
 
@@ -158,6 +162,23 @@ def build_worker(
     )
 
 
+def build_frame_worker(
+    settings: Settings, catalogue: Catalogue, store: ObjectStore, on_people: Callable[[], None]
+) -> FrameWorker | None:
+    """What finds people in whole frames; None where no detector is set. Raises CommandError."""
+    if settings.detector is None:
+        return None
+    return FrameWorker(
+        catalogue,
+        store,
+        load_detector(settings),
+        threshold=Threshold(settings.detector_min_score, settings.detector_min_side_px),
+        lease_s=settings.worker_lease_s,
+        max_attempts=settings.worker_max_attempts,
+        on_people=on_people,
+    )
+
+
 def build_import_runner(
     settings: Settings,
     catalogue: Catalogue,
@@ -203,6 +224,33 @@ def load_encoder(settings: Settings) -> Encoder:
     if not np.isfinite(picture_BD).all() or not np.isfinite(text_BD).all():
         raise CommandError(f"model {settings.model!r} gives no finite numbers: fetch it again")
     return encoder
+
+
+def load_detector(settings: Settings) -> Detector:
+    """The detector that the settings name, after it looked at an empty frame.
+
+    Raises CommandError with the reason in one line.
+    """
+    assert settings.detector is not None
+    detector: Detector
+    if settings.detector.startswith("python:"):
+        detector = load_python_detector(settings.detector)
+    else:
+        from model.detector import load_detector as load_torch_detector
+        from model.errors import ModelError
+
+        try:
+            detector = load_torch_detector(settings.detector, settings.device)
+        except ModelError as error:
+            raise CommandError(f"PASSERBY_DETECTOR: {error}") from error
+    try:
+        detector.detect([np.zeros((360, 640, 3), np.uint8)])
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise CommandError(
+            f"PASSERBY_DETECTOR: {settings.detector} fails on an empty frame: {said}"
+        ) from error
+    return detector
 
 
 def draw_identities(first: int, count: int, pictures: int, seed: int) -> Iterator[SyntheticPicture]:

@@ -16,6 +16,7 @@ from indexer.decode import decode_reduced
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
 from indexer.frame_work import FrameClaim
 from indexer.protocols import Detector
+from indexer.pulse import Pulse
 from indexer.records import Box, WorkerStatus
 from indexer.storage import ObjectStore
 
@@ -60,7 +61,7 @@ class FrameWorker:
         on_people: Callable[[], None] = lambda: None,
     ) -> None:
         """lease_s: longer than a frame takes. on_people: called after pictures were added."""
-        self._catalogue = catalogue
+        self.pulse = Pulse()
         self._work = catalogue.frames.work
         self._store = store
         self._detector = detector
@@ -78,7 +79,8 @@ class FrameWorker:
 
     def status(self) -> WorkerStatus:
         """What readiness asks for."""
-        return WorkerStatus(self._error is None, self._error)
+        trouble = self.pulse.trouble() or self._error
+        return WorkerStatus(trouble is None, trouble)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -95,6 +97,7 @@ class FrameWorker:
 
     def _run(self, stop: threading.Event) -> None:
         pause_s = _FIRST_PAUSE_S
+        self.pulse.start()
         while not stop.is_set():
             self._wake.clear()
             try:
@@ -107,6 +110,7 @@ class FrameWorker:
                 wait_s, pause_s = pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
             if wait_s:
                 self._wake.wait(wait_s)
+        self.pulse.stop()
 
     def run_once(self) -> bool:
         """Look at one frame; whether there was one.
@@ -115,11 +119,14 @@ class FrameWorker:
         given back then, or by the next call.
         """
         self._give_back()
-        claim = self._work.claim(self._lease_s)
+        self.pulse.begin_batch()
+        with self.pulse.step("claim"):
+            claim = self._work.claim(self._lease_s)
         if claim is None:
             return False
         try:
-            self._attend(claim)
+            with self.pulse.step("look"):
+                self._attend(claim)
         except Exception:
             self._owed = claim
             self._give_back()

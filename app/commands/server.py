@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     from app.side_port import side_port
     from app.tracing import start_tracing
     from app.wiring import (
+        build_frame_worker,
         build_import_runner,
         build_map_runner,
         build_worker,
@@ -89,7 +91,8 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     catalogue, store = open_data(settings)
     encoder = load_encoder(settings)
     one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
-    watches = watch_parts(catalogue, store, one)
+    frames = build_frame_worker(settings, catalogue, store, one.nudge)
+    watches = watch_parts(catalogue, store, one, frames=frames)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, one)
     imports = build_import_runner(settings, catalogue, store, one, metrics, watches)
     maps = build_map_runner(settings, catalogue, encoder)
@@ -102,7 +105,8 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     ):
         where = "" if port is None else f" Its figures: http://127.0.0.1:{port}/metrics."
         typer.echo(f"Working. Ctrl-C stops it.{where}")
-        with imports.running(), maps.running(), watches.running():
+        looking = frames.running() if frames else nullcontext()
+        with imports.running(), maps.running(), looking, watches.running():
             one.run(stop)
     catalogue.close()
     tracing.close()

@@ -24,13 +24,15 @@ from indexer.tables import keys, request_counts
 from tests.app.conftest import URL, Api, assert_problem
 from tests.app.files import picture
 from tests.conftest import ColourEncoder
+from tests.detector import street
+from tests.indexer.steps import add_frame
 
 GUARDED = [(route, access) for route, access in ACCESS.items() if access.scopes is not None]
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A service with two galleries, a picture in `street`, and keys of every kind."""
+    """A service with two galleries, a picture and a frame in `street`, and keys of every kind."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("guarded"), database_url=None)
     services = build_services(settings, with_worker=True, encoder=ColourEncoder())
     with TestClient(create_app(settings, services), base_url=URL, follow_redirects=False) as http:
@@ -40,6 +42,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         asked = ImportRequest("folder", "/nowhere", "nobody", "")
         job, _ = services.catalogue.imports.create("street", asked)
         services.catalogue.imports.cancel(job.id)
+        add_frame(services.catalogue, services.store, street(), "street")
         yield Api(http, services)
 
 
@@ -64,7 +67,8 @@ def ask(api: Api, route: tuple[str, str], secret: str | None, image_id: int = 1)
     """A request for this route that its key alone decides about; bodies are not valid."""
     method, path = route
     path = path.replace("{gallery}", "street").replace("{image_id}", str(image_id))
-    path = path.replace("{import_id}", "1").replace("{image}", str(image_id))
+    path = path.replace("{import_id}", "1").replace("{frame_id}", "1")
+    path = path.replace("{image}", str(image_id))
     path = (
         path.replace("{name}", "nobody").replace("{code}", "x").replace("{path:path}", "mark.svg")
     )

@@ -37,6 +37,16 @@ def add(
     return outcome.image_id
 
 
+def add_frame(
+    catalogue: Catalogue, store: ObjectStore, data: bytes, gallery: str = "g", **about: Any
+) -> int:
+    """As add, of a whole frame."""
+    file, known = io.BytesIO(data), ImageMetadata(**about)
+    outcome = accept(catalogue, store, gallery, file, "a.png", known, rows=catalogue.frames)
+    assert isinstance(outcome, Accepted), outcome
+    return outcome.image_id
+
+
 def run_python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own, with the repository's packages."""
     command = [sys.executable, "-c", script, *map(str, arguments)]

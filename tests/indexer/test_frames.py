@@ -25,7 +25,7 @@ from indexer.frame_tables import frames
 from indexer.frame_worker import DetectorBroken, FrameWorker, Threshold
 from indexer.frames import Frame, FrameCounts, FrameNotFound
 from indexer.ingest import accept
-from indexer.records import Accepted, Box, Duplicate, ImageMetadata
+from indexer.records import Box, Duplicate, ImageMetadata
 from indexer.retention import expire
 from indexer.storage import ObjectStore
 from indexer.storage_survey import survey
@@ -35,25 +35,9 @@ from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.detector import ColourDetector, street
 from tests.indexer.backups import Backup
-from tests.indexer.steps import DAMAGED, ROOT, add, objects_in, wait_until
+from tests.indexer.steps import DAMAGED, ROOT, add, add_frame, objects_in, wait_until
 
 pytestmark = pytest.mark.usefixtures("gallery")
-
-
-def add_frame(
-    catalogue: Catalogue, store: ObjectStore, data: bytes, gallery: str = "g", **about: object
-) -> int:
-    outcome = accept(
-        catalogue,
-        store,
-        gallery,
-        io.BytesIO(data),
-        "frame.png",
-        ImageMetadata(**about),  # type: ignore[arg-type]
-        rows=catalogue.frames,
-    )
-    assert isinstance(outcome, Accepted), outcome
-    return outcome.image_id
 
 
 def look(catalogue: Catalogue, store: ObjectStore, **how: object) -> None:
