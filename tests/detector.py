@@ -37,8 +37,11 @@ class ColourDetector:
         return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
 
 
+DETECTOR = "python:tests.detector:make_detector"
+
+
 def make_detector() -> ColourDetector:
-    """What PASSERBY_DETECTOR=python:tests.detector:make_detector calls."""
+    """What PASSERBY_DETECTOR names."""
     return ColourDetector()
 
 

@@ -34,6 +34,13 @@ def ingest(
         typer.Option(help="*.csv or *.jsonl with a row a picture.", show_default=False),
     ] = None,
     create: Annotated[bool, typer.Option("--create", help="Make the gallery if missing.")] = False,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="They are whole frames: find the people in them.",
+        ),
+    ] = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Leave the embedding to a running service or worker.")
     ] = False,
@@ -55,7 +62,8 @@ def ingest(
     from app.sidecar import Sidecar, read_sidecar
 
     sidecar = read_sidecar(metadata) if metadata else Sidecar()
-    with open_destination(server, gallery, create, data_dir, model) as destination:
+    where = open_destination(server, gallery, create, data_dir, model, frames=frames)
+    with where as destination:
         report = import_folder(destination, folder, sidecar)
         show_report(report)
         if not no_wait:
@@ -67,15 +75,26 @@ def ingest(
 
 @contextmanager
 def open_destination(
-    server: str | None, gallery: str, create: bool, data_dir: Path | None, model: str | None
+    server: str | None,
+    gallery: str,
+    create: bool,
+    data_dir: Path | None,
+    model: str | None,
+    *,
+    frames: bool,
 ) -> Iterator[Destination]:
     """The gallery, there for sure. Raises CommandError."""
+    if server is not None and frames:
+        raise CommandError(
+            "--frames works on this machine: to a server, POST /galleries/GALLERY/frames"
+        )
     if server is None:
         with open_desk(None, data_dir) as desk:
             open_gallery(desk, gallery, create=create)
-        from app.commands.ingest_here import GalleryHere
+        from app.commands.ingest_here import FramesHere, GalleryHere
 
-        yield GalleryHere(load_settings(data_dir=data_dir, model=model), gallery)
+        here = FramesHere if frames else GalleryHere
+        yield here(load_settings(data_dir=data_dir, model=model), gallery)
     else:
         from app.commands.ingest_remote import GalleryElsewhere
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from app.commands.progress import embed_pending
+from app.commands.progress import embed_pending, look_through
 from app.errors import CommandError
 from app.folder_import import Failure, FolderPicture, Outcome
 from app.schemas import GalleryCounts
 from app.settings import Settings
 from app.uploads import picture_limits, shown_name
 from app.views import show_gallery
-from app.wiring import build_worker, load_encoder, open_data
+from app.wiring import build_frame_worker, build_worker, load_encoder, open_data
 from indexer.errors import IndexerError
-from indexer.ingest import accept
+from indexer.ingest import Rows, accept
 from indexer.records import Accepted, Duplicate, Refused
 
 
@@ -26,6 +26,7 @@ class GalleryHere:
         self._settings = settings
         self._gallery = gallery
         self._catalogue, self._store = open_data(settings)
+        self._rows: Rows = self._catalogue.holdings
 
     def take(
         self,
@@ -52,6 +53,7 @@ class GalleryHere:
                     name,
                     picture.metadata,
                     limits,
+                    rows=self._rows,
                 )
         except OSError as error:
             return Outcome(file, "refused", "unreadable_file", f"can't be read: {error.strerror}")
@@ -75,3 +77,27 @@ class GalleryHere:
     def failures(self, limit: int) -> Sequence[Failure]:
         failed = self._catalogue.list_images(self._gallery, "failed", limit=limit)
         return [Failure(image.file_name, image.id, image.reason) for image in failed]
+
+
+class FramesHere(GalleryHere):
+    """The same gallery, for whole frames: the people in them are found before they are embedded."""
+
+    def __init__(self, settings: Settings, gallery: str) -> None:
+        if settings.detector is None:
+            raise CommandError("--frames needs a detector: set PASSERBY_DETECTOR, to small for one")
+        super().__init__(settings, gallery)
+        self._rows = self._catalogue.frames
+
+    def _take_one(self, folder: Path, picture: FolderPicture) -> Outcome:
+        if picture.metadata.box is not None:
+            why = "a frame has no box: the people in it are found"
+            return Outcome(picture.file, "refused", "box_of_frame", why)
+        return super()._take_one(folder, picture)
+
+    def embed(self) -> None:
+        frames = self._catalogue.frames
+        if frames.counts(self._gallery).pending:
+            worker = build_frame_worker(self._settings, self._catalogue, self._store, lambda: None)
+            assert worker is not None
+            look_through(frames, worker, self._gallery)
+        super().embed()

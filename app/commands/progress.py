@@ -17,9 +17,12 @@ from rich.progress import (
 from rich.text import Text
 
 from indexer.catalogue import Catalogue
+from indexer.frame_worker import FrameWorker
+from indexer.frames import Frames
 from indexer.worker import Worker
 
 IDLE_S = 0.2
+MAX_LISTED = 20
 
 console = Console()
 
@@ -43,6 +46,27 @@ def progress_bar(shown_on: Console = console) -> Progress:
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         console=shown_on,
     )
+
+
+def look_through(frames: Frames, worker: FrameWorker, gallery: str) -> None:
+    """Look for people until no frame of the gallery is pending, with a bar; what was found."""
+    total = frames.counts(gallery).pending
+    with progress_bar() as progress:
+        task = progress.add_task("Looking", total=total)
+        while (pending := frames.counts(gallery).pending) > 0:
+            progress.update(task, completed=max(total - pending, 0))
+            if not worker.run_once():
+                time.sleep(IDLE_S)  # another worker has the rest, or they wait for a new attempt
+        progress.update(task, completed=total)
+    counts = frames.counts(gallery)
+    console.print(
+        f"Frames of {gallery}: {counts.done:,} looked at, {counts.failed:,} failed, "
+        f"{counts.people:,} people in them",
+        highlight=False,
+    )
+    for frame in frames.list(gallery, "failed", limit=MAX_LISTED) if counts.failed else ():
+        told = f"  {frame.file_name} (frame {frame.id}): {frame.reason}"
+        console.print(told, style="yellow", markup=False, highlight=False)
 
 
 def embed_pending(catalogue: Catalogue, worker: Worker, gallery: str) -> None:

@@ -19,9 +19,8 @@ from indexer.records import Box
 from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.files import picture
 from tests.conftest import ColourEncoder
-from tests.detector import street
+from tests.detector import DETECTOR, street
 
-DETECTOR = "python:tests.detector:make_detector"
 RED, BLUE = Box(40, 20, 20, 60), Box(120, 30, 16, 48)
 FRAME = street(red=RED, blue=BLUE)
 
