@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.audit import record_samples, search_on_record, view_on_record
+from app.audit import frames_on_record, record_samples, search_on_record, view_on_record
 from app.caller import Caller
 from app.deps import AppCaller, AppServices, ImageId, require_multipart
 from app.errors import ProblemError
@@ -28,7 +28,8 @@ from app.services import Services
 from app.views import attention_url
 from indexer.catalogue import SLUG
 from indexer.errors import GalleryNotFound, IndexerError
-from indexer.records import Gallery
+from indexer.frames import PersonFound
+from indexer.records import Gallery, Image
 
 FOLDER = Path(__file__).parent.parent
 EXAMPLES = (
@@ -130,11 +131,14 @@ def show_picture(
     search = SearchForm.parse(request.query_params.get("from", ""))
     reason = search.reason or None if search else None
     picture = view_on_record(services, caller, image_id, "page", reason)
+    others = show_others(services, caller, picture, reason)
     own = SearchForm(gallery=picture.gallery, reason=search.reason if search else "")
     why = search is not None and search.text and not search.problems
     can_tell = services.explanations is not None and picture.state == "searchable"
     context = {
         "picture": picture,
+        "others": others,
+        "from_query": f"?{request.url.query}" if request.url.query else "",
         "why_text": search.text if search else "",
         "why_url": attention_url(picture.id, search.text) if search and why and can_tell else None,
         "came_from": search is not None,
@@ -142,6 +146,19 @@ def show_picture(
         "like_href": own.more_like(picture.id),
     }
     return render(request, "picture.html", context)
+
+
+def show_others(
+    services: Services, caller: Caller, picture: Image, reason: str | None
+) -> list[PersonFound]:
+    """The other people in the frame that the picture's page shows, on record too."""
+    if picture.frame_id is None:
+        return []
+    frame = services.catalogue.frames.frame(picture.frame_id)
+    others = [person for person in frame.people if person.image_id != picture.id]
+    if others:
+        frames_on_record(services, caller, frame.gallery, [frame], f"frame {frame.id}", reason)
+    return others
 
 
 @router.get("/upload")

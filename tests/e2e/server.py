@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +25,15 @@ SentFile = tuple[str, bytes, dict[str, object]]  # name, content, metadata
 class Server:
     """One that can be stopped and started again on the same port and data."""
 
-    def __init__(self, data_dir: Path, encoder: Encoder, *, with_worker: bool = True) -> None:
-        self.settings = Settings(data_dir=data_dir)
+    def __init__(
+        self,
+        data_dir: Path,
+        encoder: Encoder,
+        *,
+        with_worker: bool = True,
+        detector: str | None = None,
+    ) -> None:
+        self.settings = Settings(data_dir=data_dir, detector=detector)
         self.encoder = encoder
         self.with_worker = with_worker
         self.port = 0
@@ -69,6 +76,15 @@ class Server:
             data={"metadata": json.dumps({name: known for name, _, known in files})},
         ).raise_for_status()
 
+    def fill_frames(self, gallery: str, frames: Sequence[bytes]) -> None:
+        """Make `gallery` of the people in these whole frames, through the API."""
+        self.post_files(gallery, [])
+        files = [("files", (f"frame-{n}.png", frame)) for n, frame in enumerate(frames)]
+        httpx.post(f"{self.url}/galleries/{gallery}/frames", files=files).raise_for_status()
+        looked_at = self.services.catalogue.frames
+        wait_until(lambda: looked_at.counts(gallery).pending == 0, "every frame was looked at")
+        self.wait_until_indexed(gallery)
+
     def work(self) -> None:
         """Do what the worker would, for a server without one."""
         catalogue, store = self.services.catalogue, self.services.store
@@ -95,9 +111,9 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIME
 
 @contextmanager
 def running_server(
-    data_dir: Path, encoder: Encoder, *, with_worker: bool = True
+    data_dir: Path, encoder: Encoder, *, with_worker: bool = True, detector: str | None = None
 ) -> Iterator[Server]:
-    server = Server(data_dir, encoder, with_worker=with_worker)
+    server = Server(data_dir, encoder, with_worker=with_worker, detector=detector)
     server.start()
     try:
         yield server

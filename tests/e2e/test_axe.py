@@ -17,6 +17,8 @@ from playwright.sync_api import Page
 
 from app.settings import Settings
 from app.wiring import draw_identities, load_encoder
+from indexer.records import Box
+from tests.detector import DETECTOR, street
 from tests.e2e.conftest import NewPage, Watched
 from tests.e2e.server import Server, running_server, wait_until
 
@@ -34,6 +36,8 @@ PAGES = {
     "map": "/map?gallery=town&text=a+man+in+a+blue+coat&camera=harbour-1",
     "no map": "/map?gallery=yard",
     "picture": "/pictures/1?from=text%3Da%2Bman",
+    "frame": "/pictures/105?from=text%3Da%2Bman",
+    "hits in frames": "/?gallery=crossing&text=a+man",
     "why": "/pictures/1?text=a+man+in+a+blue+coat+and+white+shoes",
     "no picture": "/pictures/999999",
     "upload": "/upload?gallery=town",
@@ -47,9 +51,11 @@ SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "hei
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves the gallery `town`: 26 drawn people, and an import that refused something."""
+    """Serves the gallery `town`: 26 drawn people, and an import that refused something; and
+    `crossing`: a frame with two people."""
     folder = tmp_path_factory.mktemp("town")
-    with running_server(folder, load_encoder(Settings(data_dir=folder))) as started:
+    encoder = load_encoder(Settings(data_dir=folder))
+    with running_server(folder, encoder, detector=DETECTOR) as started:
         drawn = draw_identities(0, 26, 4, seed=9)
         started.fill(
             "town",
@@ -65,6 +71,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         start_import(started)
         draw_map(started)
         started.post_files("yard", [])
+        started.fill_frames("crossing", [street(red=Box(20, 20, 20, 60), blue=Box(90, 20, 20, 60))])
         yield started
 
 
