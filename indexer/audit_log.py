@@ -1,4 +1,9 @@
-"""Who did what, when, and why: rows chained by their hashes, so that tampering shows."""
+"""Who did what, when, and why: rows chained by their hashes, so that tampering shows.
+
+A row of format 2 is hashed in two steps: `digest_of` its content, then `link` with the hash before
+it. Whoever has the digests alone can follow the chain without being told what the rows say. Rows
+of format 1, of older versions, are hashed together with the hash before them.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,15 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from indexer.database import AUDIT_LOCK, Database
 from indexer.tables import audit
 
-Action = Literal["search", "view", "export", "delete", "settings", "keys", "login", "import"]
+Action = Literal[
+    "search", "view", "export", "delete", "settings", "keys", "login", "import", "case"
+]
+FORMAT = 2
 NO_HASH = "0" * 64  # before the first row
 _PAGE = 1_000
 
@@ -40,12 +48,14 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """A deed on record. seq counts from 1 without gaps; hash covers this row and all before it."""
+    """A deed on record. seq counts from 1 without gaps; hash covers this row and all before it.
+    format: how, see above."""
 
     seq: int
     at: datetime
     deed: Deed
     hash: str
+    format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ class AuditLog:
         ).one_or_none()
         seq, before = (1, NO_HASH) if last is None else (last.seq + 1, last.hash)
         at = self._database.now(connection)
-        row = AuditRow(seq, at, deed, _chain(before, seq, at, deed))
+        row = AuditRow(seq, at, deed, link(before, digest_of(seq, at, deed)))
         connection.execute(insert(audit).values(**_values(row)))
         return row
 
@@ -99,6 +109,13 @@ class AuditLog:
                 return
             after_seq = page[-1].seq
             left = None if left is None else left - size
+
+    def first_since(self, moment: datetime) -> int:
+        """The number of the first row of that time or later; one behind the last for none."""
+        with self._database.read() as connection:
+            found = connection.scalar(select(func.min(audit.c.seq)).where(audit.c.at >= moment))
+            last = connection.scalar(select(func.max(audit.c.seq))) or 0
+        return int(found) if found is not None else int(last) + 1
 
     def newest(self, limit: int) -> list[AuditRow]:
         """The last ones, newest first."""
@@ -158,9 +175,29 @@ def _fault(row: AuditRow, before: tuple[int, str]) -> str | None:
     """What is wrong with a row that comes after the one with this number and hash."""
     if row.seq != before[0] + 1:
         return f"row {before[0] + 1} is missing"
-    if row.hash != _chain(before[1], row.seq, row.at, row.deed):
+    if row.hash != chained(before[1], row):
         return f"row {row.seq} is not as it was written"
     return None
+
+
+def chained(before: str, row: AuditRow) -> str:
+    """The hash that this row must have behind the hash `before`. Raises ValueError for a format
+    that never was."""
+    if row.format == FORMAT:
+        return link(before, digest_of(row.seq, row.at, row.deed))
+    if row.format != 1:
+        raise ValueError(f"row {row.seq}: expected format 1 or {FORMAT}, got {row.format!r}")
+    return _sha256([before, *_content(row.seq, row.at, row.deed)])
+
+
+def digest_of(seq: int, at: datetime, deed: Deed) -> str:
+    """Of what a row says, whatever stands before it."""
+    return _sha256(_content(seq, at, deed))
+
+
+def link(before: str, digest: str) -> str:
+    """The hash of a row of format 2."""
+    return hashlib.sha256(f"{before} {digest}".encode()).hexdigest()
 
 
 def _storable(deed: Deed) -> Deed:
@@ -175,18 +212,22 @@ def _storable(deed: Deed) -> Deed:
     return replace(deed, **texts)  # type: ignore[arg-type]
 
 
-def _chain(before: str, seq: int, at: datetime, deed: Deed) -> str:
+def _content(seq: int, at: datetime, deed: Deed) -> list[object]:
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    content = [before, seq, moment, *(getattr(deed, field.name) for field in fields(deed))]
+    return [seq, moment, *(getattr(deed, field.name) for field in fields(deed))]
+
+
+def _sha256(content: list[object]) -> str:
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 
 def _values(row: AuditRow) -> dict[str, Any]:
     deed = {field.name: getattr(row.deed, field.name) for field in fields(row.deed)}
     deed["image_ids"] = list(row.deed.image_ids)
-    return {"seq": row.seq, "at": row.at, **deed, "hash": row.hash}
+    return {"seq": row.seq, "at": row.at, **deed, "hash": row.hash, "format": row.format}
 
 
 def _row(row: Row[Any]) -> AuditRow:
     deed = {field.name: getattr(row, field.name) for field in fields(Deed)}
-    return AuditRow(row.seq, row.at, Deed(**deed | {"image_ids": tuple(row.image_ids)}), row.hash)
+    deed["image_ids"] = tuple(row.image_ids)
+    return AuditRow(row.seq, row.at, Deed(**deed), row.hash, row.format)

@@ -2,8 +2,8 @@
 
 What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, the order
 of changes in change_log.py, access keys in key_ring.py, bulk imports in import_jobs.py, maps in
-map_jobs.py, whole frames in frames.py, and who did what in audit_log.py; a Catalogue has one of
-each.
+map_jobs.py, whole frames in frames.py, cases in cases.py, and who did what in audit_log.py; a
+Catalogue has one of each.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, text, upda
 from sqlalchemy.exc import IntegrityError
 
 from indexer.audit_log import AuditLog
+from indexer.cases import CaseBook
 from indexer.change_log import ChangeLog
 from indexer.database import Database
 from indexer.errors import (
@@ -72,6 +73,7 @@ class Catalogue:
         self.imports = ImportJobs(self.database)
         self.maps = MapJobs(self.database)
         self.frames = Frames(self.database)
+        self.cases = CaseBook(self.database, self.audit)
 
     def close(self) -> None:
         """Close idle connections."""

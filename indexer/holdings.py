@@ -1,6 +1,6 @@
 """Which rows own which bytes: adding and removing pictures.
 
-Locks are always taken in the order: hash, gallery, frame, image, orphan, change number.
+Locks are always taken in the order: hash, gallery, frame, image, case, orphan, change number.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 
 from indexer import change_log
+from indexer.case_rows import empty_exhibits
+from indexer.case_tables import cases
 from indexer.database import Database
 from indexer.erasure_ledger import Erased, Ledger, Record, recording
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
@@ -128,6 +130,7 @@ class Holdings:
             hashes_too = select(frames.c.sha256, now).where(theirs)
             every = union(hashes, hashes_too).subquery()
             self._orphans.add(connection, select(every).order_by(every.c.sha256))
+            connection.execute(delete(cases).where(cases.c.gallery_id == gallery_id))
             connection.execute(delete(frames).where(theirs))
             their_ids = select(images.c.id).where(mine)
             connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(their_ids)))
@@ -157,6 +160,7 @@ class Holdings:
         if record is not None:
             self.note_obeyed(connection, [record(_erased(rows, gallery))])
         gone = images.c.id.in_([row.id for row in rows])
+        empty_exhibits(self.database, connection, gone)
         now = literal(self.database.now(connection), UtcDateTime())
         hashes = select(images.c.sha256, now).where(gone).distinct()
         self._orphans.add(connection, hashes.order_by(images.c.sha256))

@@ -212,6 +212,7 @@ audit = Table(
     Column("result_count", Integer),
     Column("request_id", String(64)),
     Column("hash", String(64), nullable=False),
+    Column("format", Integer, nullable=False, server_default="1"),  # of the hash
     Index("ix_audit_key_id_gallery_seq", "key_id", "gallery", "seq"),
 )
 

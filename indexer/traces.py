@@ -9,20 +9,13 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from indexer import snapshot
+from indexer.case_tables import exhibits
 from indexer.catalogue import Catalogue
 from indexer.erasure_ledger import Erased, Ledger, erased_at
 from indexer.errors import SnapshotInvalid
 from indexer.frame_tables import frames
 from indexer.storage import ObjectStore
-from indexer.tables import (
-    changes,
-    embeddings,
-    erasures,
-    galleries,
-    images,
-    map_points,
-    orphans,
-)
+from indexer.tables import changes, embeddings, erasures, galleries, images, map_points, orphans
 
 _SWEEP = "run `passerby sweep`, or leave it to a worker"
 
@@ -49,7 +42,7 @@ def find_traces(
         if other is not None:
             found = [other]
         else:
-            looks = (_row, _vectors, _maps, _changes)
+            looks = (_row, _vectors, _maps, _cases, _changes)
             found = [look(connection, image_id) for look in looks]
         found += [_ledger(connection, entries), *unread]
     found += _all_bytes(catalogue, store, entries)
@@ -143,6 +136,15 @@ def _changes(connection: Connection, image_id: int) -> Trace:
     if drop is not None and drop > last.seq:
         return Trace("changes", f"removed with its gallery by change {drop}")
     return Trace("changes", f"added by change {last.seq} and not removed", "delete the row")
+
+
+def _cases(connection: Connection, image_id: int) -> Trace:
+    mine = select(exhibits.c.case_id).where(exhibits.c.image_id == image_id)
+    held = list(connection.scalars(mine.order_by(exhibits.c.case_id)))
+    if not held:
+        return Trace("cases", "none holds it, nor a note on it")
+    named = ", ".join(map(str, held))
+    return Trace("cases", f"it is in case {named}, with what was noted of it", "delete the row")
 
 
 def _ledger(connection: Connection, entries: list[tuple[str, Erased]]) -> Trace:

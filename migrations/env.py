@@ -12,6 +12,7 @@ from typing import Literal
 from alembic import context
 from sqlalchemy import Connection
 
+import indexer.catalogue  # noqa: F401  all tables are in metadata then
 from indexer.database import Database
 from indexer.tables import UtcDateTime, metadata
 

@@ -18,6 +18,7 @@ from app.errors import CommandError
 from app.services import running
 from app.settings import load_settings
 from app.wiring import build_services, open_data
+from indexer.audit_log import Deed
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_image
 from indexer.errors import IndexerError
@@ -75,8 +76,11 @@ def test_prove_deleted_finds_all_there_is_and_nothing_once_it_is_deleted(
     image_id, neighbour = add(data.catalogue, data.store, picture), None
     embed_all(data.catalogue, encoder)
     data.snapshot()
+    deed = Deed(who="ops", action="case")
+    case = data.catalogue.cases.create("g", "Harbour", "", deed)
+    data.catalogue.cases.exhibits.add(case.id, image_id, deed, "it is him")
     code, _, left = data.prove(image_id)
-    assert (code, left) == (1, ["row", "vectors", "changes", "ledger", "snapshots"])
+    assert (code, left) == (1, ["row", "vectors", "cases", "changes", "ledger", "snapshots"])
 
     (snapshot,) = (data.folder / "index").rglob("*.snapshot")
     kept = snapshot.read_bytes()

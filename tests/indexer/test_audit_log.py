@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, func, literal_column, select, update
 
-from indexer.audit_log import AuditLog, Deed
+from indexer.audit_log import AuditLog, Deed, chained, digest_of, link
 from indexer.catalogue import Catalogue
 from indexer.tables import audit
 from tests.indexer.steps import at_once
@@ -46,7 +48,10 @@ def test_rows_come_back_as_they_were_recorded(log: AuditLog) -> None:
 
 @pytest.mark.parametrize(
     "column",
-    ["who", "action", "gallery", "what", "image_ids", "reason", "result_count", "at", "hash"],
+    [
+        *("who", "action", "gallery", "what", "image_ids", "reason", "result_count", "at", "hash"),
+        "format",
+    ],
 )
 def test_change_of_any_column_shows(log: AuditLog, catalogue: Catalogue, column: str) -> None:
     changed = {
@@ -54,6 +59,7 @@ def test_change_of_any_column_shows(log: AuditLog, catalogue: Catalogue, column:
         "result_count": 3,
         "at": log.newest(1)[0].at + timedelta(microseconds=1),
         "hash": "0" * 64,
+        "format": 1,
     }.get(column, "x")
     with catalogue.database.write() as connection:
         connection.execute(update(audit).where(audit.c.seq == 5).values({column: changed}))
@@ -68,6 +74,40 @@ def test_row_of_another_kind_shows(log: AuditLog, catalogue: Catalogue, image_id
         changed = update(audit).where(audit.c.seq == 5)
         connection.execute(changed.values(image_ids=literal_column(f"'{image_ids}'")))
     assert log.verify().fault is not None
+
+
+def as_written_before(log: AuditLog, catalogue: Catalogue, until: int) -> None:
+    """The first rows as a version without digests wrote them, the others behind them."""
+    before = "0" * 64
+    with catalogue.database.write() as connection:
+        for row in list(log.rows()):
+            old = replace(row, format=1 if row.seq <= until else 2)
+            before = chained(before, old)
+            changed = update(audit).where(audit.c.seq == row.seq)
+            connection.execute(changed.values(hash=before, format=old.format))
+
+
+def test_rows_of_the_first_format_are_verified(log: AuditLog, catalogue: Catalogue) -> None:
+    as_written_before(log, catalogue, 3)
+    first = next(log.rows())
+    known = '["%s",1,"%s","ops","view",null,null,null,[0],null,null,null]'
+    content = known % ("0" * 64, first.at.isoformat(timespec="microseconds"))
+    assert first.hash == hashlib.sha256(content.encode()).hexdigest(), "as it always was"
+    assert (log.verify().seq, log.verify().fault) == (5, None)
+    log.record(FULL)
+    assert [row.format for row in log.rows()] == [1, 1, 1, 2, 2, 2]
+    for wrong in (2, 7):
+        with catalogue.database.write() as connection:
+            connection.execute(update(audit).where(audit.c.seq == 2).values(format=wrong))
+        assert log.verify().fault is not None
+
+
+def test_digests_alone_lead_along_the_chain(log: AuditLog) -> None:
+    rows = list(log.rows())
+    before = rows[0].hash
+    for row in rows[1:]:
+        before = link(before, digest_of(row.seq, row.at, row.deed))
+    assert before == rows[-1].hash
 
 
 def test_row_taken_out_shows(log: AuditLog, catalogue: Catalogue) -> None:
@@ -104,6 +144,13 @@ def test_odd_characters_do_not_go_unrecorded(catalogue: Catalogue) -> None:
     assert list(catalogue.audit.rows()) == [row]
     assert row.deed.what == "a\\x00b\\udcffc"
     assert catalogue.audit.verify().fault is None
+
+
+def test_first_row_since_a_moment(log: AuditLog) -> None:
+    rows = list(log.rows())
+    assert log.first_since(rows[2].at) == 3
+    assert log.first_since(rows[0].at - timedelta(days=1)) == 1
+    assert log.first_since(rows[4].at + timedelta(days=1)) == 6
 
 
 def test_stated_reason_is_of_this_key_gallery_and_time(log: AuditLog) -> None:
