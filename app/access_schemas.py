@@ -61,6 +61,7 @@ class AuditEntry(BaseModel):
     result_count: int | None
     request_id: str | None
     hash: str = Field(description="SHA-256 over the row before and this one.")
+    format: int = Field(1, description="How `hash` is made; see docs/security.md.")
 
 
 class AuditPage(BaseModel):

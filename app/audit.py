@@ -46,7 +46,7 @@ def search_on_record(
     caller.require_sight(request.gallery)
     for image_id in request.named_ids:
         caller.require_sight_of(image_id, services.catalogue)
-    require_reason(services, request.gallery, request.reason)
+    require_reason(services.catalogue, request.gallery, request.reason)
     found = find_people(services, request, picture)
     image_ids = [image_id for result in found.results for image_id in result.image_ids]
     question = request.model_dump_json()
@@ -74,7 +74,7 @@ def view_on_record(
     image = services.catalogue.image(image_id)
     if what == "thumbnail" and services.shown.has(caller, image.id):
         return image
-    stated = _reason_for(services, caller, image.gallery, reason)
+    stated = reason_for(services.catalogue, caller, image.gallery, reason)
     record(services, caller, "view", image.gallery, what=what, image_ids=[image.id], reason=stated)
     return image
 
@@ -93,7 +93,7 @@ def details_on_record(
     """
     ids = [image.id for image in images if image.state == "searchable"]
     if ids:
-        stated = _reason_for(services, caller, gallery, reason)
+        stated = reason_for(services.catalogue, caller, gallery, reason)
         about = About(what="details", image_ids=ids, reason=stated)
         put_on_record(services.catalogue, caller, "view", gallery, **about)
 
@@ -110,7 +110,7 @@ def map_on_record(
 
     Raises ProblemError where there is no reason and the gallery asks for one.
     """
-    stated = _reason_for(services, caller, gallery, reason)
+    stated = reason_for(services.catalogue, caller, gallery, reason)
     about = About(what=f"map {map_id}", reason=stated, result_count=num_pictures)
     record(services, caller, "view", gallery, **about)
 
@@ -128,7 +128,7 @@ def frames_on_record(
     Raises ProblemError where there is no reason and the gallery asks for one.
     """
     ids = [person.image_id for frame in frames for person in frame.people]
-    stated = _reason_for(services, caller, gallery, reason)
+    stated = reason_for(services.catalogue, caller, gallery, reason)
     put_on_record(
         services.catalogue, caller, "view", gallery, what=what, image_ids=ids, reason=stated
     )
@@ -219,17 +219,18 @@ def say_changes(changes: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in changes.items()) or "nothing"
 
 
-def _reason_for(services: Services, caller: Caller, gallery: str, reason: str | None) -> str | None:
+def reason_for(
+    catalogue: Catalogue, caller: Caller, gallery: str, reason: str | None
+) -> str | None:
     """The reason given, else one that still holds. Raises ProblemError as require_reason."""
-    audit = services.catalogue.audit
-    stated = reason or audit.stated_reason(caller.key_id, gallery, REASON_HOLDS)
-    require_reason(services, gallery, stated)
+    stated = reason or catalogue.audit.stated_reason(caller.key_id, gallery, REASON_HOLDS)
+    require_reason(catalogue, gallery, stated)
     return stated
 
 
-def require_reason(services: Services, gallery: str, reason: str | None) -> None:
+def require_reason(catalogue: Catalogue, gallery: str, reason: str | None) -> None:
     """Raises ProblemError where this gallery asks for a reason and none is stated."""
-    if reason is None and services.catalogue.reason_required(gallery):
+    if reason is None and catalogue.reason_required(gallery):
         message = f"gallery {gallery} asks why you look: state a case, a request, a duty"
         raise ProblemError(
             "reason_required", f"reason: {message}.", errors=[FieldError("reason", message)]

@@ -155,8 +155,8 @@ def _require_scope(access: Access, key: AccessKey) -> None:
 
 
 def _require_sight(services: Services, caller: Caller, path_params: Mapping[str, Any]) -> None:
-    """Raises GalleryNotFound, ImageNotFound, ImportNotFound for what is not in the caller's
-    galleries, and ProblemError for an id that is none."""
+    """Raises GalleryNotFound, ImageNotFound, ImportNotFound, CaseNotFound for what is not in the
+    caller's galleries, and ProblemError for an id that is none."""
     if caller.galleries is None:
         return
     if "gallery" in path_params:
@@ -167,6 +167,8 @@ def _require_sight(services: Services, caller: Caller, path_params: Mapping[str,
         caller.require_sight_of_frame(_read_id(path_params, "frame_id"), services.catalogue)
     if "import_id" in path_params:
         caller.require_sight_of_import(_read_id(path_params, "import_id"), services.catalogue)
+    if "case_id" in path_params:
+        caller.require_sight_of_case(_read_id(path_params, "case_id"), services.catalogue)
 
 
 def _read_id(path_params: Mapping[str, Any], name: str) -> int:

@@ -62,6 +62,14 @@ class Caller:
             if not self.sees(catalogue.imports.find(import_id).gallery):
                 raise ImportNotFound(import_id)
 
+    def require_sight_of_case(self, case_id: int, catalogue: Catalogue) -> None:
+        """Raises CaseNotFound for one that is not of its galleries."""
+        if self.galleries is not None:
+            from indexer.case_errors import CaseNotFound
+
+            if not self.sees(catalogue.cases.find(case_id).gallery):
+                raise CaseNotFound(case_id)
+
     def visible(self, galleries: Iterable[Gallery]) -> list[Gallery]:
         """Those of these that exist for it."""
         return [gallery for gallery in galleries if self.sees(gallery.name)]

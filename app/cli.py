@@ -9,6 +9,7 @@ import typer
 from app import __version__
 from app.commands import (
     audit,
+    cases,
     demo,
     erasure,
     galleries,
@@ -40,6 +41,7 @@ for command in (
     imports,
     search,
     maps,
+    cases,
     galleries,
     keys,
     audit,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from indexer import case_errors, frames, import_jobs, map_jobs
 from indexer import errors as indexer
-from indexer import frames, import_jobs, map_jobs
 
 
 class AppError(Exception):
@@ -149,6 +149,17 @@ KINDS: dict[str, Kind] = {
     # Maps
     "map_not_drawn": Kind(409, "No map yet", "POST /galleries/{gallery}/map asks for one."),
     "map_ended": Kind(409, "No map under way", "There is nothing to cancel."),
+    # Cases
+    "case_not_found": Kind(404, "No such case", "GET /galleries/{gallery}/cases lists them."),
+    "case_exists": Kind(409, "Case exists", "Use it, or choose another name."),
+    "case_closed": Kind(409, "Case is closed", "Open it first: `is_open`."),
+    "case_full": Kind(409, "Case is full", "Begin another one."),
+    "case_changed": Kind(
+        409, "Changed meanwhile", "Look at it again, then send the `version` that it has now."
+    ),
+    "exhibit_not_found": Kind(404, "No such exhibit", "It may have been removed."),
+    "exhibit_exists": Kind(409, "In the case already", "Change the note that it has there."),
+    "exhibit_empty": Kind(409, "Picture deleted", "Leave its place empty, or remove it."),
     # The machine
     "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
     "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
@@ -176,6 +187,14 @@ INDEXER_CODES: dict[type[Exception], str] = {
     import_jobs.KeyReused: "idempotency_key_reused",
     map_jobs.MapNotDrawn: "map_not_drawn",
     map_jobs.MapEnded: "map_ended",
+    case_errors.CaseNotFound: "case_not_found",
+    case_errors.CaseExists: "case_exists",
+    case_errors.CaseClosed: "case_closed",
+    case_errors.CaseFull: "case_full",
+    case_errors.CaseChanged: "case_changed",
+    case_errors.ExhibitNotFound: "exhibit_not_found",
+    case_errors.ExhibitExists: "exhibit_exists",
+    case_errors.ExhibitEmpty: "exhibit_empty",
     indexer.ObjectMissing: "picture_missing",
     indexer.StorageFull: "storage_full",
     indexer.StorageUnavailable: "storage_unavailable",

@@ -13,6 +13,7 @@ from app.auth import Gate
 from app.documentation import DESCRIPTION, TAGS
 from app.middleware import BodyLimit, RequestFrame
 from app.routes import (
+    cases,
     docs,
     erasures,
     frames,
@@ -69,20 +70,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(Gate)
     app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
-    for routes in (
-        search,
-        galleries,
-        maps,
-        map_page,
-        images,
-        frames,
-        imports,
-        import_pages,
-        keys,
-        erasures,
-        health,
-        docs,
-    ):
+    apis = (search, galleries, maps, images, frames, imports, cases, keys, erasures, health, docs)
+    for routes in (*apis, import_pages, map_page):
         app.include_router(routes.router)
     pages.install(app)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -57,6 +57,8 @@ class Services:
     imports: ImportRunner | None = None
     maps: MapRunner | None = None
     frames: FrameWorker | None = None
+    model_card: Mapping[str, object] = field(default_factory=dict)
+    """What the checkpoint says of itself; empty for a model that is none of ours."""
 
 
 @contextmanager

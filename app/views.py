@@ -173,11 +173,11 @@ def show_audit_row(row: AuditRow) -> AuditEntry:
     """A row of the audit log."""
     deed = {field.name: getattr(row.deed, field.name) for field in fields(row.deed)}
     deed["image_ids"] = list(row.deed.image_ids)
-    return AuditEntry(seq=row.seq, at=row.at, hash=row.hash, **deed)
+    return AuditEntry(seq=row.seq, at=row.at, hash=row.hash, format=row.format, **deed)
 
 
 def read_audit_row(entry: AuditEntry) -> AuditRow:
     """The row that was shown so."""
     told = {field.name: getattr(entry, field.name) for field in fields(Deed)}
     deed = Deed(**told | {"image_ids": tuple(entry.image_ids)})
-    return AuditRow(entry.seq, entry.at, deed, entry.hash)
+    return AuditRow(entry.seq, entry.at, deed, entry.hash, entry.format)

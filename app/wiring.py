@@ -3,9 +3,9 @@ torch takes seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +41,14 @@ if TYPE_CHECKING:
 
 class Encoder(ImageEncoder, TextEncoder, Protocol):
     """Pictures and texts into one space."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """An encoder whose checkpoint says something of itself."""
+
+    @property
+    def card(self) -> Mapping[str, object]: ...
 
 
 def build_services(
@@ -96,6 +104,7 @@ def build_services(
         imports=imports,
         maps=maps,
         frames=frames,
+        model_card=encoder.card if isinstance(encoder, Described) else {},
     )
 
 
@@ -251,6 +260,20 @@ def load_detector(settings: Settings) -> Detector:
             f"PASSERBY_DETECTOR: {settings.detector} fails on an empty frame: {said}"
         ) from error
     return detector
+
+
+def read_model_card(settings: Settings) -> Mapping[str, object]:
+    """What the checkpoint that the settings name says of itself, without loading its weights;
+    empty for one that is none of ours. Raises CommandError."""
+    from model.checkpoint import read_card
+    from model.errors import ModelError
+    from model.zoo import find_checkpoint
+
+    folder = find_checkpoint(settings.model)
+    try:
+        return {} if folder is None else read_card(folder)
+    except ModelError as error:
+        raise CommandError(str(error)) from error
 
 
 def draw_identities(first: int, count: int, pictures: int, seed: int) -> Iterator[SyntheticPicture]:

@@ -3,7 +3,7 @@
 Shapes: B batch, H, W height and width, D embedding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -26,13 +26,19 @@ class Runtime:
         self,
         encoder: DualEncoder,
         calibration: Calibration | None = None,
-        person_cosine: float | None = None,
+        card: Mapping[str, object] | None = None,
     ) -> None:
         self._encoder = encoder
         self.calibration = calibration
         """What its scores are worth; None where nobody measured it."""
-        self.person_cosine = person_cosine
+        self.card = card or {}
+        """What its checkpoint says of itself; empty for one that is none of ours."""
+
+    @property
+    def person_cosine(self) -> float | None:
         """Mean cosine above which pictures are one person; None where nobody measured it."""
+        known = self.card.get("person_cosine")
+        return known if isinstance(known, float) else None
 
     @property
     def fingerprint(self) -> str:
@@ -88,7 +94,4 @@ def load_runtime(path_or_name: str, device: str = "auto", num_threads: int = 1) 
     encoder = load_encoder(path_or_name, device)
     folder = find_checkpoint(path_or_name)
     calibration = None if folder is None else read_calibration(folder, encoder.fingerprint)
-    person_cosine = None if folder is None else read_card(folder).get("person_cosine")
-    return Runtime(
-        encoder, calibration, person_cosine if isinstance(person_cosine, float) else None
-    )
+    return Runtime(encoder, calibration, None if folder is None else read_card(folder))

@@ -28,8 +28,9 @@ class Call(Generic[T]):
     """One request. read: what its answer says.
 
     body (JSON), form, file: what is sent, at most one of them. timeout_s: where the answer takes
-    longer than others do. fine: statuses that are answers, as 200 is. done_by: those that say,
-    where it was sent again, that the first time did it.
+    longer than others do. save_to: where an answer's bytes are written, in place of being read.
+    fine: statuses that are answers, as 200 is. done_by: those that say, where it was sent again,
+    that the first time did it.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Call(Generic[T]):
     file: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
+    save_to: Path | None = None
     fine: frozenset[int] = frozenset()
     done_by: frozenset[int] = frozenset()
 

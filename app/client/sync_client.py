@@ -12,6 +12,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from app.client import (
+    case_calls,
     gallery_calls,
     image_calls,
     import_calls,
@@ -22,6 +23,7 @@ from app.client import (
 from app.client.answers import Outcome, Patience, conclude
 from app.client.call import Call, Page, Talk
 from app.client.server import RETRIES, TIMEOUT_S, request_options, server_options
+from app.saving import saving
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,6 +80,15 @@ class _Sender:
                     return self._http.request(
                         call.method, call.path, data=data, files=files, **options
                     )
+            if call.save_to is not None:
+                with self._http.stream(call.method, call.path, **options) as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        return answer
+                    with saving(call.save_to) as target:
+                        for piece in answer.iter_bytes():
+                            target.write(piece)
+                    return answer
             return self._http.request(call.method, call.path, json=call.body, **options)
         except httpx.TransportError as error:
             return error
@@ -171,6 +182,16 @@ class Passerby(_Sender):
     follow_map = talk_of(map_calls.follow_map)
     cancel_map = call_of(map_calls.cancel_map)
     map_points = call_of(map_calls.map_points)
+
+    cases = call_of(case_calls.cases)
+    case = call_of(case_calls.case)
+    create_case = call_of(case_calls.create_case)
+    change_case = call_of(case_calls.change_case)
+    delete_case = call_of(case_calls.delete_case)
+    add_to_case = talk_of(case_calls.add_to_case)
+    change_exhibit = call_of(case_calls.change_exhibit)
+    remove_exhibit = call_of(case_calls.remove_exhibit)
+    export_case = call_of(case_calls.export_case)
 
     keys = call_of(trust_calls.keys)
     create_key = call_of(trust_calls.create_key)

@@ -59,7 +59,7 @@ def verify(
     A file is checked by itself, without the log, unless `--live` is given. To look through a
     server's log is to export it, so that is on record there.
     """
-    known = None if head is None else _parse_head(head)
+    known = None if head is None else parse_head(head)
     if file is None:
         if live:
             raise CommandError("--live compares a file with the log: name the file")
@@ -163,7 +163,7 @@ def export(
         raise CommandError(f"{out}: can't be written: {error.strerror}") from error
 
 
-def _parse_head(given: str) -> tuple[int, str]:
+def parse_head(given: str) -> tuple[int, str]:
     seq, _, digest = given.partition(":")
     is_hash = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
     if not (seq.isascii() and seq.isdigit() and is_hash):

@@ -9,16 +9,21 @@ from typing import cast
 from app.access_keys import create_on_record, revoke_on_record
 from app.access_schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
 from app.audit import deletion_on_record, say_changes
+from app.cases import on_record
+from app.cases.export import begin_export
+from app.cases.schemas import CaseCreate, CaseDetail, CaseSummary, ExhibitCreate, ExhibitDetail
+from app.cases.views import show_case
 from app.commands.records import command_caller, record_command
 from app.erasures import prove_on_record
 from app.imports.cancel import cancel_on_record
 from app.imports.intake import Received, of_file, of_place, start
 from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
 from app.imports.views import show_entry, show_import
+from app.saving import saving
 from app.schemas import GallerySummary
 from app.settings import load_settings
 from app.views import show_audit_row, show_gallery, show_key
-from app.wiring import open_catalogue, open_data
+from app.wiring import open_catalogue, open_data, read_model_card
 from indexer.deletion import delete_gallery
 from indexer.records import GalleryChanges
 
@@ -104,3 +109,39 @@ class LocalDesk:
     def cancel_import(self, import_id: int) -> ImportSummary:
         catalogue, store = open_data(self._settings)
         return show_import(cancel_on_record(catalogue, store, command_caller(), import_id))
+
+    def cases(self, gallery: str) -> list[CaseSummary]:
+        return [show_case(case) for case in self._catalogue.cases.all(gallery)]
+
+    def case(self, case_id: int, *, reason: str | None = None) -> CaseDetail:
+        return on_record.look_at_case(self._catalogue, command_caller(), case_id, reason)
+
+    def create_case(self, gallery: str, name: str, *, note: str = "") -> CaseDetail:
+        request = CaseCreate(name=name, note=note)
+        return on_record.create_case(self._catalogue, command_caller(), gallery, request)
+
+    def delete_case(self, case_id: int) -> None:
+        on_record.delete_case(self._catalogue, command_caller(), case_id)
+
+    def add_to_case(
+        self, case_id: int, image_id: int, *, note: str = "", reason: str | None = None
+    ) -> ExhibitDetail:
+        request = ExhibitCreate(image_id=image_id, note=note, reason=reason)
+        return on_record.add_exhibit(self._catalogue, command_caller(), case_id, request)
+
+    def export_case(self, case_id: int, path: Path, *, reason: str | None = None) -> None:
+        catalogue, store = open_data(self._settings)
+        card = read_model_card(self._settings)
+        export = begin_export(
+            catalogue,
+            store,
+            command_caller(),
+            case_id,
+            settings=self._settings,
+            fingerprint=cast("str | None", card.get("fingerprint")),
+            model_card=card,
+            reason=reason,
+        )
+        with saving(path) as target:
+            for chunk in export.chunks():
+                target.write(chunk)

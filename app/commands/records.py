@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def command_caller() -> Caller:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:  # a container's user may have no name
         user = str(uid)
-    return Caller(f"cli:{user}"[:64])
+    return Caller(f"cli:{user}"[:64], request_id=uuid.uuid4().hex)
 
 
 def record_command(

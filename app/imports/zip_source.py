@@ -44,7 +44,7 @@ class ZipSource:
         """In the order of its directory. Raises SourceBroken."""
         try:
             size = self._file.seek(0, os.SEEK_END)
-            _check_directory(self._file, size, self._most_entries)
+            check_directory(self._file, size, self._most_entries)
             archive = zipfile.ZipFile(self._file)
         except DAMAGE as error:
             raise broken(error) from error
@@ -57,7 +57,7 @@ class ZipSource:
                     )
 
 
-def _check_directory(file: BinaryIO, size: int, most_entries: int) -> None:
+def check_directory(file: BinaryIO, size: int, most_entries: int) -> None:
     """Count the entries before the directory is read into memory, whatever it says of their number.
 
     Raises SourceBroken.

@@ -18,6 +18,7 @@ from app.errors import CommandError
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import build_services
+from indexer.audit_log import Deed
 from indexer.import_jobs import ImportRequest
 from indexer.key_ring import SCOPES, Scope
 from indexer.tables import keys, request_counts
@@ -43,6 +44,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         job, _ = services.catalogue.imports.create("street", asked)
         services.catalogue.imports.cancel(job.id)
         add_frame(services.catalogue, services.store, street(), "street")
+        deed = Deed(who="ops", action="case")
+        case = services.catalogue.cases.create("street", "Harbour", "", deed)
+        services.catalogue.cases.exhibits.add(case.id, 1, deed)
         yield Api(http, services)
 
 
@@ -68,6 +72,7 @@ def ask(api: Api, route: tuple[str, str], secret: str | None, image_id: int = 1)
     method, path = route
     path = path.replace("{gallery}", "street").replace("{image_id}", str(image_id))
     path = path.replace("{import_id}", "1").replace("{frame_id}", "1")
+    path = path.replace("{case_id}", "1").replace("{exhibit_id}", "1")
     path = path.replace("{image}", str(image_id))
     path = (
         path.replace("{name}", "nobody").replace("{code}", "x").replace("{path:path}", "mark.svg")

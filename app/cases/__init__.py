@@ -1,0 +1,1 @@
+"""Cases: hits collected with notes, exported as a zip that can be verified later."""
