@@ -13,6 +13,8 @@ from app.auth import Gate
 from app.documentation import DESCRIPTION, TAGS
 from app.middleware import BodyLimit, RequestFrame
 from app.routes import (
+    case_add_page,
+    case_pages,
     cases,
     docs,
     erasures,
@@ -71,7 +73,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
     apis = (search, galleries, maps, images, frames, imports, cases, keys, erasures, health, docs)
-    for routes in (*apis, import_pages, map_page):
+    for routes in (*apis, import_pages, map_page, case_add_page, case_pages):
         app.include_router(routes.router)
     pages.install(app)
     return app

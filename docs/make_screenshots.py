@@ -55,12 +55,31 @@ def show_why(page: Page) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def show_case(page: Page) -> None:
+    name = "Harbour, 13 March"
+    for case in page.request.get("/galleries/demo/cases").json()["cases"]:
+        if case["name"] == name:  # of the last time
+            page.request.delete(f"/cases/{case['id']}")
+    case = page.request.post("/galleries/demo/cases", data={"name": name}).json()
+    noted = {WOMAN: "Comes off the ferry.", "a man in a blue coat": "Walks with her."}
+    for text, note in noted.items():
+        asked = page.request.post("/search", data={"gallery": "demo", "text": text}).json()
+        hit = asked["results"][0]
+        found = {"by": "description", "text": text, "rank": 1, "score": hit["score"]}
+        found |= {"model": asked["model"], "generation": asked["generation"]}
+        body = {"image_id": hit["image_id"], "note": note, "found": found}
+        page.request.post(f"/cases/{case['id']}/exhibits", data=body)
+    page.goto(f"/casebook/{case['id']}")
+    page.wait_for_load_state("networkidle")
+
+
 SHOTS: dict[str, Callable[[Page], None]] = {
     "screenshot": show_results,
     "people": show_people,
     "verdict": show_verdict,
     "marks": show_marks,
     "why": show_why,
+    "cases": show_case,
 }
 
 

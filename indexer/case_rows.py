@@ -76,12 +76,9 @@ def put_on_record(
 
 def select_cases() -> Select[Any]:
     """All, as case_of reads them."""
-    counted = (
-        select(func.count())
-        .where(exhibits.c.case_id == cases.c.id)
-        .scalar_subquery()
-        .label("num_exhibits")
-    )
+    held = exhibits.alias()  # a statement may ask for exhibits besides
+    mine = select(func.count()).where(held.c.case_id == cases.c.id)
+    counted = mine.scalar_subquery().label("num_exhibits")
     return select(cases, galleries.c.name.label("gallery"), counted).join_from(
         cases, galleries, cases.c.gallery_id == galleries.c.id
     )

@@ -5,6 +5,7 @@ Each change and its row in the audit log are one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -18,6 +19,7 @@ from indexer.database import Database
 from indexer.errors import LegalHold
 from indexer.exhibits import Exhibits
 from indexer.holdings import find_gallery, lock_galleries
+from indexer.orphan_list import in_parts
 from indexer.tables import galleries
 
 
@@ -72,6 +74,18 @@ class CaseBook:
         """Raises CaseNotFound."""
         with self._database.read() as connection:
             return find_case(connection, case_id)
+
+    def holding(self, image_ids: Iterable[int]) -> dict[int, list[Case]]:
+        """The open cases in which these images are, by image."""
+        found: dict[int, list[Case]] = {}
+        joined = select_cases().add_columns(exhibits.c.image_id)
+        with self._database.read() as connection:
+            for some in in_parts(image_ids):
+                mine = exhibits.c.image_id.in_(some) & cases.c.is_open
+                held = joined.join(exhibits, exhibits.c.case_id == cases.c.id).where(mine)
+                for row in connection.execute(held.order_by(cases.c.id)):
+                    found.setdefault(row.image_id, []).append(case_of(row))
+        return found
 
     def last_used(self, gallery: str, who: str) -> int | None:
         """The open case of a gallery to which they added last, else the one they made last."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import TypeVar
 
 from sqlalchemy import Connection, Select, delete, exists, literal, or_, select, update
 
 from indexer.database import Database
 from indexer.frame_tables import frames
 from indexer.tables import UtcDateTime, images, orphans
+
+T = TypeVar("T")
 
 OWNERS = (images.c.sha256, frames.c.sha256)
 """Who keeps bytes in storage."""
@@ -81,8 +84,8 @@ class OrphanList:
         )
 
 
-def in_parts(hashes: Iterable[str]) -> Iterator[list[str]]:
+def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
     """Lists that a statement can take."""
-    rest = iter(hashes)
+    rest = iter(values)
     while some := list(islice(rest, _MANY)):
         yield some

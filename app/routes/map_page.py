@@ -11,8 +11,8 @@ from app.caller import Caller
 from app.deps import AppCaller, AppServices
 from app.maps.schemas import MapRequest
 from app.maps.views import ask_for_map, show_map
-from app.routes.page import PageRoute, render
-from app.routes.pages import add_found, choose_gallery, page_titles, search_context
+from app.routes.page import PageRoute, choose_gallery, render
+from app.routes.pages import add_found, page_titles, search_context
 from app.search_form import SearchForm
 from app.services import Services
 

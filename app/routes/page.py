@@ -13,7 +13,10 @@ from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
 from app.caller import NOBODY
+from app.cases.found_form import tell_found
 from app.problems import explain
+from indexer.errors import GalleryNotFound
+from indexer.records import SLUG, Gallery
 
 templates = Jinja2Templates(Path(__file__).parent.parent / "templates")
 
@@ -41,6 +44,17 @@ def render(
     headers = {"Cache-Control": "private, no-cache"}
     known = {"caller": getattr(request.state, "caller", NOBODY)} | dict(context)
     return templates.TemplateResponse(request, name, known, status, headers)
+
+
+def choose_gallery(galleries: list[Gallery], name: str | None) -> Gallery | None:
+    """The gallery that is asked for, else the first with pictures. Raises GalleryNotFound."""
+    if name:
+        for gallery in galleries:
+            if gallery.name == name:
+                return gallery
+        raise GalleryNotFound(name if SLUG.fullmatch(name) else name[:80])
+    filled = [gallery for gallery in galleries if gallery.counts.searchable]
+    return next(iter(filled or galleries), None)
 
 
 def _when(moment: datetime) -> str:
@@ -71,3 +85,4 @@ templates.env.filters |= {
     "size": _size,
     "ms": lambda value: f"{value:.0f}" if value >= 10 else f"{value:.1f}",
 }
+templates.env.globals["tell_found"] = tell_found

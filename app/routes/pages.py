@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.staticfiles import StaticFiles
@@ -20,14 +21,13 @@ from app.errors import ProblemError
 from app.problems import explain
 from app.query_picture import file_of, read_picture_form
 from app.routes import login
-from app.routes.page import PageRoute, render
+from app.routes.page import PageRoute, choose_gallery, render
 from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_TEXT_CHARS
 from app.search_form import SearchForm
 from app.search_schemas import SearchOptions, SearchResponse
 from app.services import Services
 from app.views import attention_url
-from indexer.catalogue import SLUG
-from indexer.errors import GalleryNotFound, IndexerError
+from indexer.errors import IndexerError
 from indexer.frames import PersonFound
 from indexer.records import Gallery, Image
 
@@ -144,6 +144,14 @@ def show_picture(
         "came_from": search is not None,
         "back_href": (search or own).url,
         "like_href": own.more_like(picture.id),
+        "in_cases": services.catalogue.cases.holding([picture.id]).get(picture.id),
+        "collect_query": urlencode(
+            {
+                "image_id": picture.id,
+                "from": request.query_params.get("from", ""),
+                "found": request.query_params.get("found", ""),
+            }
+        ),
     }
     return render(request, "picture.html", context)
 
@@ -180,17 +188,6 @@ def show_upload(request: Request, services: AppServices, caller: AppCaller) -> R
             gallery.name, state="failed", limit=NUM_FAILURES
         )
     return render(request, "upload.html", context)
-
-
-def choose_gallery(galleries: list[Gallery], name: str | None) -> Gallery | None:
-    """The gallery that is asked for, else the first with pictures. Raises GalleryNotFound."""
-    if name:
-        for gallery in galleries:
-            if gallery.name == name:
-                return gallery
-        raise GalleryNotFound(name if SLUG.fullmatch(name) else name[:80])
-    filled = [gallery for gallery in galleries if gallery.counts.searchable]
-    return next(iter(filled or galleries), None)
 
 
 def search_context(
@@ -234,6 +231,11 @@ def add_found(
         )
         found = search_on_record(services, caller, asked, picture, may_repeat=may_repeat)
         context["found"] = found
+        ids = [image_id for result in found.results for image_id in result.image_ids]
+        held = services.catalogue.cases.holding(ids)
+        context["in_cases"] = {
+            image_id: [case.name for case in cases] for image_id, cases in held.items()
+        }
         context["more"] = form.page_at(found.next_cursor) if found.next_cursor else None
         if form.like is not None and not form.text:
             # Of another gallery, perhaps, that asks for a reason.

@@ -40,6 +40,11 @@ PAGES = {
     "hits in frames": "/?gallery=crossing&text=a+man",
     "why": "/pictures/1?text=a+man+in+a+blue+coat+and+white+shoes",
     "no picture": "/pictures/999999",
+    "cases": "/casebook?gallery=town",
+    "case": "/casebook/1",
+    "closed case": "/casebook/2",
+    "add to a case": "/casebook/add?image_id=1&from=gallery%3Dtown%26text%3Da%2Bman",
+    "no case": "/casebook/999999",
     "upload": "/upload?gallery=town",
     "imports": "/upload/imports",
     "import": "/upload/imports/1",
@@ -72,6 +77,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         draw_map(started)
         started.post_files("yard", [])
         started.fill_frames("crossing", [street(red=Box(20, 20, 20, 60), blue=Box(90, 20, 20, 60))])
+        begin_cases(started)
         yield started
 
 
@@ -101,6 +107,19 @@ def draw_map(server: Server) -> None:
     url = f"{server.url}/galleries/town/map"
     httpx.post(url, json={}).raise_for_status()
     wait_until(lambda: httpx.get(url).json()["state"] == "done", "the map is drawn", 90)
+
+
+def begin_cases(server: Server) -> None:
+    """One with pictures, notes and an emptied place, and a closed one."""
+    for number, is_open in ((1, True), (2, False)):
+        case = httpx.post(f"{server.url}/galleries/town/cases", json={"name": f"Case {number}"})
+        url = f"{server.url}/cases/{case.raise_for_status().json()['id']}"
+        found = {"by": "description", "text": "a man", "rank": 1, "score": 0.5}
+        for image_id in (1, 2, 102 + number):
+            body = {"image_id": image_id, "note": "him", "found": found}
+            httpx.post(f"{url}/exhibits", json=body).raise_for_status()
+        httpx.delete(f"{server.url}/images/{102 + number}").raise_for_status()
+        httpx.patch(url, json={"version": 1, "is_open": is_open}).raise_for_status()
 
 
 def findings(page: Page) -> list[str]:

@@ -131,6 +131,22 @@ def test_closed_case_is_left_alone_until_it_is_opened(catalogue: Catalogue, ids:
     assert book.last_used("g", "ops") == made.id
 
 
+def test_open_cases_that_hold_a_picture(catalogue: Catalogue, ids: list[int]) -> None:
+    book = catalogue.cases
+    first, second, closed = (book.create("g", name, "", DEED) for name in ("A", "B", "C"))
+    for case, image_id in ((first, ids[0]), (second, ids[0]), (second, ids[1]), (closed, ids[0])):
+        book.exhibits.add(case.id, image_id, DEED)
+    book.change(closed.id, 1, {"is_open": False}, DEED)
+    held = book.holding([*ids, 10**6])
+    assert {
+        image_id: [(case.name, case.num_exhibits) for case in found]
+        for image_id, found in held.items()
+    } == {
+        ids[0]: [("A", 1), ("B", 2)],
+        ids[1]: [("B", 2)],
+    }
+
+
 def test_note_that_was_changed_meanwhile_is_not_written_over(
     catalogue: Catalogue, ids: list[int]
 ) -> None:
