@@ -78,8 +78,9 @@ class TraceFound(BaseModel):
 
 
 class ErasureProof(BaseModel):
-    """What is left of a picture."""
+    """What is left of a picture, or of a whole frame."""
 
-    image_id: int
+    image_id: int = Field(description="The frame's id where it is a frame.")
+    is_frame: bool = False
     is_gone: bool = Field(description="Whether nothing is left anywhere.")
     traces: list[TraceFound] = Field(description="Every place that was looked at.")

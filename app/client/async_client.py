@@ -13,6 +13,7 @@ import httpx
 
 from app.client import (
     case_calls,
+    frame_calls,
     gallery_calls,
     image_calls,
     import_calls,
@@ -182,6 +183,12 @@ class AsyncPasserby(_Sender):
     attention = call_of(image_calls.attention)
     hold_image = call_of(image_calls.hold_image)
     delete_image = call_of(image_calls.delete_image)
+
+    upload_frames = talk_of(frame_calls.upload_frames)
+    frames = pages_of(frame_calls.frames)
+    frame = call_of(frame_calls.frame)
+    frame_content = call_of(frame_calls.frame_content)
+    delete_frame = call_of(frame_calls.delete_frame)
 
     import_archive = call_of(import_calls.import_archive)
     import_place = call_of(import_calls.import_place)

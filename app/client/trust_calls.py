@@ -13,7 +13,7 @@ from app.access_schemas import (
     KeyList,
     KeySummary,
 )
-from app.client.call import Call, Page, as_, nothing, to_page, to_path
+from app.client.call import Call, Page, as_, given, nothing, to_page, to_path
 from app.schemas import Readiness
 
 
@@ -43,9 +43,10 @@ def audit(after_seq: int = 0) -> Call[Page[AuditEntry]]:
     return Call("GET", "/audit", read, {"after_seq": after_seq, "limit": 1000})
 
 
-def prove_deleted(image_id: int) -> Call[ErasureProof]:
+def prove_deleted(image_id: int, *, is_frame: bool = False) -> Call[ErasureProof]:
     """What is left of a picture, place by place."""
-    return Call("GET", to_path("erasures", image_id), as_(ErasureProof))
+    params = given(frame=is_frame or None)
+    return Call("GET", to_path("erasures", image_id), as_(ErasureProof), params)
 
 
 def readiness() -> Call[Readiness]:

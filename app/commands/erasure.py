@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def prove_deleted(
     image_id: Annotated[int, typer.Argument(help="Id of the picture.", min=1, max=MAX_ID)],
+    is_frame: Annotated[bool, typer.Option("--frame", help="It is a whole frame's id.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     server: Server = None,
     data_dir: DataDir = None,
@@ -36,16 +37,15 @@ def prove_deleted(
     line says what to do. Index snapshots are looked for on this machine, or on the server's.
     """
     with open_desk(server, data_dir) as desk:
-        proof = desk.prove_deleted(image_id)
+        proof = desk.prove_deleted(image_id, is_frame=is_frame)
     if as_json:
         typer.echo(proof.model_dump_json())
     else:
         for trace in proof.traces:
             mark, advice = ("ok  ", "") if trace.advice is None else ("LEFT", f": {trace.advice}")
             typer.echo(f"{mark} {trace.place}: {trace.said}{advice}")
-        typer.echo(
-            f"Image {image_id} is gone." if proof.is_gone else f"Image {image_id}: see above."
-        )
+        name = f"{'Frame' if is_frame else 'Image'} {image_id}"
+        typer.echo(f"{name} is gone." if proof.is_gone else f"{name}: see above.")
     if not proof.is_gone:
         raise typer.Exit(1)
 

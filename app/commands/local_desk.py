@@ -70,10 +70,11 @@ class LocalDesk:
         record_command(self._catalogue, "export", what=f"audit after {after_seq}")
         return map(show_audit_row, self._catalogue.audit.rows(after_seq))
 
-    def prove_deleted(self, image_id: int) -> ErasureProof:
+    def prove_deleted(self, image_id: int, *, is_frame: bool = False) -> ErasureProof:
         catalogue, store = open_data(self._settings)
         index_dir = self._settings.index_dir
-        return prove_on_record(catalogue, store, index_dir, command_caller(), image_id)
+        caller = command_caller()
+        return prove_on_record(catalogue, store, index_dir, caller, image_id, is_frame=is_frame)
 
     def import_archive(self, gallery: str, path: Path) -> ImportSummary:
         with path.open("rb") as file:

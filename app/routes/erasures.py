@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from app.access_schemas import ErasureProof
 from app.deps import AppCaller, AppServices
@@ -24,9 +24,12 @@ def prove(
     image: Annotated[int, Path(ge=1, le=MAX_ID, description="Id of the deleted image.")],
     services: AppServices,
     caller: AppCaller,
+    frame: Annotated[bool, Query(description="The id is of a whole frame.")] = False,
 ) -> ErasureProof:
     """Place by place: row, vectors, changes, ledger, bytes, snapshots, the database's log; where
     something is left, what to do. Snapshots are those of the machine that answers.
     """
     index_dir = services.settings.index_dir
-    return prove_on_record(services.catalogue, services.store, index_dir, caller, image)
+    return prove_on_record(
+        services.catalogue, services.store, index_dir, caller, image, is_frame=frame
+    )

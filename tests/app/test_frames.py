@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
+from typer.testing import CliRunner
 
+from app import cli
+from app.client import Passerby, Picture
 from app.errors import CommandError
 from app.main import create_app
 from app.settings import Settings
@@ -18,8 +21,10 @@ from app.wiring import build_services, load_detector
 from indexer.records import Box
 from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.files import picture
+from tests.app.serving import served
 from tests.conftest import ColourEncoder
 from tests.detector import DETECTOR, street
+from tests.indexer.steps import wait_until
 
 RED, BLUE = Box(40, 20, 20, 60), Box(120, 30, 16, 48)
 FRAME = street(red=RED, blue=BLUE)
@@ -181,3 +186,42 @@ def test_box_sent_by_hand_stays_when_nothing_of_its_frame_is_found(frames_api: A
     frame = send_and_wait(frames_api, street())
     assert frames_api.http.delete(f"/frames/{frame['id']}").status_code == 204
     assert frames_api.services.catalogue.gallery("street").counts.searchable == 1
+
+
+def test_client_sends_lists_shows_and_deletes_frames(
+    settings: Settings, encoder: ColourEncoder
+) -> None:
+    settings = settings.model_copy(update={"detector": DETECTOR})
+    services = build_services(settings, with_worker=True, encoder=encoder)
+    app = create_app(settings, services)
+    with served(app, settings) as (host, port), Passerby(f"http://{host}:{port}") as passerby:
+        passerby.create_gallery("street")
+        (sent,) = passerby.upload_frames("street", [Picture(FRAME, "a.png")])
+        assert sent.frame_id is not None
+        wait_until(lambda: passerby.frame(sent.frame_id or 0).state == "done")
+        passerby.wait_until_embedded("street")
+        (frame,) = passerby.frames("street", state="done")
+        assert len(frame.people) == 2
+        assert passerby.frame_content(frame.id) == FRAME
+        assert not passerby.prove_deleted(frame.id, is_frame=True).is_gone
+        passerby.delete_frame(frame.id)
+        proof = passerby.prove_deleted(frame.id, is_frame=True)
+        left = {trace.place for trace in proof.traces if trace.advice}
+        assert left <= {"SQLite's log"}, "what is read at this moment"
+        assert proof.is_frame
+
+
+def test_command_proves_that_a_frame_is_gone(
+    frames_api: Api, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    frame = send_and_wait(frames_api, street())
+    monkeypatch.setenv("PASSERBY_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("PASSERBY_DATABASE_URL", settings.database)
+    command = ["prove-deleted", str(frame["id"]), "--frame"]
+    told = CliRunner().invoke(cli.app, command)
+    assert told.exit_code == 1
+    assert f"LEFT row: it is there: DELETE /frames/{frame['id']}" in told.output
+    frames_api.http.delete(f"/frames/{frame['id']}")
+    told = CliRunner().invoke(cli.app, command)
+    assert "ok   row: gone" in told.output
+    assert "ok   ledger: erased 20" in told.output
