@@ -152,6 +152,12 @@ def _tell_catalogue(figures: Figures) -> Iterable[Metric]:
     for state in ("pending", "searchable", "failed"):
         pictures.add_metric([state], getattr(figures, state))
     yield pictures
+    frames = GaugeMetricFamily(
+        "passerby_frames", "Whole frames in all galleries together.", labels=["state"]
+    )
+    for state in ("pending", "done", "failed"):
+        frames.add_metric([state], figures.frames.get(state, 0))
+    yield frames
     yield _gauge("passerby_queue_depth", "Pictures that wait for a vector.", figures.pending)
     yield _gauge(
         "passerby_queue_oldest_seconds",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import case, func, select
 
 from indexer.change_log import newest_seq
 from indexer.database import Database
+from indexer.frame_tables import frames
 from indexer.tables import images
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Pictures by state, all galleries together. newest_seq: of the changes, 0 for none.
+    """Pictures by state, all galleries together. newest_seq: of the changes, 0 for none. frames:
+    whole ones by state, without those of which there are none.
 
     oldest_pending_s: since the longest waiting picture came, or since it is to be embedded anew;
     0 where none waits.
@@ -25,6 +28,7 @@ class Figures:
     failed: int
     oldest_pending_s: float
     newest_seq: int
+    frames: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_figures(database: Database) -> Figures:
@@ -41,6 +45,8 @@ def read_figures(database: Database) -> Figures:
             select(func.min(waits_since)).where(images.c.state == "pending")
         )
         newest = newest_seq(connection)
+        by_state = select(frames.c.state, number).group_by(frames.c.state)
+        whole = {row.state: row.number for row in connection.execute(by_state)}
         waited_s = 0.0
         if oldest is not None:
             waited_s = max(0.0, (database.now(connection) - oldest).total_seconds())
@@ -50,4 +56,5 @@ def read_figures(database: Database) -> Figures:
         numbers.get("failed", 0),
         waited_s,
         newest,
+        whole,
     )

@@ -154,6 +154,13 @@ def test_gallery_that_asks_for_a_reason_asks_for_frames_too(frames_api: Api) -> 
         assert frames_api.http.get(path, params={"reason": "case 7"}).status_code == 200
 
 
+def test_metrics_count_frames(frames_api: Api) -> None:
+    send_and_wait(frames_api)
+    told = frames_api.http.get("/metrics").text
+    assert 'passerby_frames{state="done"} 1.0' in told
+    assert 'passerby_frames{state="pending"} 0.0' in told
+
+
 def test_readiness_tells_of_the_detector(frames_api: Api) -> None:
     assert frames_api.http.get("/readyz").json()["checks"]["detector"] == "ok"
 
