@@ -100,7 +100,7 @@ class Frames:
     ) -> tuple[int, bool]:
         """Add a pending frame, or find the one there is; (id, is new). Raises GalleryNotFound.
 
-        The caller holds the hash's lock and has seen that its bytes are stored.
+        What the caller does: see add_pending.
         """
         gallery_id = find_gallery(connection, gallery, "share")
         row = bytes_row(gallery_id, sha256, size_bytes, file_name, header, metadata)

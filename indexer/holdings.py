@@ -5,7 +5,7 @@ Locks are always taken in the order: hash, gallery, frame, image, case, orphan, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -61,7 +61,7 @@ class Holdings:
     ) -> tuple[int, bool]:
         """Add a pending row, or find the one there is; (id, is new). Raises GalleryNotFound.
 
-        The caller holds the hash's lock and has seen that its bytes are stored.
+        What the caller does: see add_pending.
         """
         gallery_id = find_gallery(connection, gallery, "share")
         row = bytes_row(gallery_id, sha256, size_bytes, file_name, header, metadata)
@@ -77,6 +77,10 @@ class Holdings:
     def retry_failed(self, row_id: int) -> bool:
         """Give a failed row its attempts back; whether it was one."""
         return retry_failed(self.database, images, row_id)
+
+    def undo(self, connection: Connection, image_ids: Collection[int]) -> None:
+        """Take rows out again that this transaction has added."""
+        connection.execute(delete(images).where(images.c.id.in_(image_ids)))
 
     def remove_image(self, image_id: int, ledger: Ledger | None = None) -> str:
         """Remove row and vectors, record the change, note its hash. Returns the hash.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -28,10 +28,6 @@ class ImportLost(IndexerError):
 
     def __init__(self, import_id: int) -> None:
         super().__init__(f"import {import_id} is not this worker's any more")
-
-
-class ErasedMeanwhile(IndexerError):
-    """The picture was deleted from the gallery while the import was under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +110,15 @@ class ImportWork:
         rows = [{"import_id": lease.import_id, **asdict(result)} for result in results]
         connection.execute(insert(import_entries), rows)
 
-    def save(self, lease: Lease, results: Sequence[EntryResult]) -> None:
-        """As record, in a transaction of its own. Raises ImportLost."""
-        with self._database.write() as connection:
-            self.record(connection, lease, results)
-
-    def refuse_erased(self, connection: Connection, lease: Lease, sha256: str) -> None:
-        """Raises ErasedMeanwhile for bytes that were deleted since the import was asked for."""
-        erased = select(import_erasures.c.sha256).where(
-            import_erasures.c.import_id == lease.import_id, import_erasures.c.sha256 == sha256
+    def erased(
+        self, connection: Connection, lease: Lease, hashes: Collection[str]
+    ) -> Collection[str]:
+        """Of these, the hashes of bytes that were deleted since the import was asked for."""
+        mine = import_erasures.c.import_id == lease.import_id
+        statement = select(import_erasures.c.sha256).where(
+            mine, import_erasures.c.sha256.in_(hashes)
         )
-        if connection.scalar(erased) is not None:
-            raise ErasedMeanwhile("it was deleted from the gallery while the import was under way")
+        return set(connection.scalars(statement))
 
     def renew(self, lease: Lease, total: int | None = None) -> None:
         """Begin the lease anew. total: entries, once they are known. Raises ImportLost."""

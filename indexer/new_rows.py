@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Table, delete, update
+from sqlalchemy import Connection, Table, update
 
 from indexer import notices
 from indexer.database import Database
 from indexer.records import ImageMetadata, PictureHeader
-from indexer.tables import orphans
 
 
 def add_pending(
@@ -21,7 +20,8 @@ def add_pending(
 ) -> tuple[int, bool]:
     """Add a row that bytes_row began, or find the one there is; (id, is new).
 
-    The caller holds the hash's lock and has seen that its bytes are stored.
+    The caller holds the hash's lock, has seen that its bytes are stored, and strikes it off the
+    orphans when it is new. One that is not stays announced: it could be going away right now.
     """
     now = database.now(connection)
     statement = database.insert(table).values(**row, created_at=now, claimable_at=now)
@@ -30,10 +30,8 @@ def add_pending(
             statement.on_conflict_do_nothing().returning(table.c.id)
         ).scalar_one_or_none()
         if new_id is not None:
-            connection.execute(delete(orphans).where(orphans.c.sha256 == row["sha256"]))
             notices.tell(database, connection, notices.PENDING)
             return int(new_id), True
-        # The hash stays announced here: the row found could be going away at this moment.
         if (first := find()) is not None:  # else it was removed between the two statements
             return first, False
 

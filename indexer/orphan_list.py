@@ -6,16 +6,27 @@ first, in a transaction that commits before it. deletion.sweep looks at them lat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import Connection, Select, delete, exists, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Select,
+    delete,
+    exists,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from indexer.database import Database
 from indexer.frame_tables import frames
-from indexer.tables import UtcDateTime, images, orphans
+from indexer.tables import images, orphans
 
 T = TypeVar("T")
 
@@ -31,11 +42,12 @@ class OrphanList:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def announce(self, sha256: str, grace_s: float) -> None:
-        """Note that bytes with this hash are about to be stored, and may stay without a row."""
+    def announce(self, hashes: Collection[str], grace_s: float) -> None:
+        """Note that bytes with these hashes are about to be stored, and may stay without a row."""
         with self._database.write() as connection:
             due = self._database.now(connection) + timedelta(seconds=grace_s)
-            self.add(connection, select(literal(sha256), literal(due, UtcDateTime())))
+            rows = [{"sha256": sha256, "sweep_at": due} for sha256 in sorted(hashes)]
+            connection.execute(_renewing(self._database.insert(orphans)), rows)
 
     def adopt(self, hashes: Iterable[str], grace_s: float) -> None:
         """Have hashes looked at after `grace_s`, unless that is to happen anyway."""
@@ -71,17 +83,27 @@ class OrphanList:
         owned = or_(*(exists().where(column == sha256) for column in OWNERS))
         return not connection.scalar(select(owned))
 
+    def strike(self, connection: Connection, hashes: Collection[str]) -> None:
+        """Their bytes have rows now. Locked in the order of `add`: neither waits for the other."""
+        mine = orphans.c.sha256.in_(hashes)
+        in_order = select(orphans.c.sha256).where(mine).order_by(orphans.c.sha256)
+        connection.execute(in_order.with_for_update())
+        connection.execute(delete(orphans).where(mine))
+
     def add(self, connection: Connection, hashes: Select[str, datetime]) -> None:
-        """Note hashes, each with the time from which on its bytes may go."""
+        """Note hashes, in their order, each with the time from which on its bytes may go."""
         statement = self._database.insert(orphans).from_select(
             ["sha256", "sweep_at"], hashes.where(literal(True))
         )
-        # An update, not nothing: it locks the row, so settle waits for our commit.
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["sha256"], set_={"sweep_at": statement.excluded.sweep_at}
-            )
-        )
+        connection.execute(_renewing(statement))
+
+
+def _renewing(statement: postgresql.Insert | sqlite.Insert) -> Insert:
+    """Where a hash is noted already, with the new time. An update, not nothing: it locks the row,
+    so settle waits for our commit."""
+    return statement.on_conflict_do_update(
+        index_elements=["sha256"], set_={"sweep_at": statement.excluded.sweep_at}
+    )
 
 
 def in_parts(values: Iterable[T]) -> Iterator[list[T]]:

@@ -164,7 +164,15 @@ class ImportRunner:
             drop_archive(self._catalogue, self._store, job)
 
     def _take_in(self, job: ImportJob, lease: Lease) -> None:
-        progress = Progress(self._settings, self._catalogue, self._store, job, lease, self._count)
+        progress = Progress(
+            self._settings,
+            self._catalogue,
+            self._store,
+            job,
+            lease,
+            count=self._count,
+            on_kept=self._on_kept,
+        )
 
         def tick() -> None:
             self._moved_at = time.monotonic()
@@ -180,16 +188,13 @@ class ImportRunner:
             try:
                 for place, (entry, row) in enumerate(manifest.items(source)):
                     tick()
-                    if progress.is_done(place, entry, row, done, is_fixed=source.is_fixed):
-                        continue
-                    progress.take(entry, row, manifest.sidecar.name)
-                    if progress.num_taken % 32 == 0:
-                        self._on_kept()
-            finally:
-                # What was dealt with counts, whatever stopped it; unless it is not ours any more.
-                with suppress(IndexerError):
+                    if not progress.is_done(place, entry, row, done, is_fixed=source.is_fixed):
+                        progress.take(entry, row, manifest.sidecar.name)
+            except BaseException:
+                with suppress(IndexerError):  # what waits counts; unless it is not ours any more
                     progress.flush()
-                self._on_kept()
+                raise
+            progress.flush()
 
     @contextmanager
     def _open(self, job: ImportJob, tick: Callable[[], None]) -> Iterator[EntrySource]:

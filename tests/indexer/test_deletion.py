@@ -71,11 +71,11 @@ def test_upload_cut_short_by_a_crash_is_swept_after_its_grace(
 ) -> None:
     """As after kill -9 between the bytes and the row."""
     sha256 = hashlib.sha256(b"bytes").hexdigest()
-    catalogue.orphans.announce(sha256, 600)
+    catalogue.orphans.announce([sha256], 600)
     store.put(sha256, io.BytesIO(b"bytes"))
     assert sweep(catalogue, store) == 0
     assert store.exists(sha256)
-    catalogue.orphans.announce(sha256, 0)
+    catalogue.orphans.announce([sha256], 0)
     assert sweep(catalogue, store) == 1
     assert objects_in(tmp_path / "objects") == []
 

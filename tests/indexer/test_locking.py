@@ -89,7 +89,7 @@ def test_sweep_waits_for_the_removal_of_the_last_row(
     catalogue.create_gallery("g")
     image_id = add(catalogue, store, pictures.plain())
     sha256 = catalogue.image(image_id).sha256
-    catalogue.orphans.announce(sha256, 0)
+    catalogue.orphans.announce([sha256], 0)
     with monkeypatch.context() as patch:
         pause = pause_before_commit(patch)
         removal = start(lambda: catalogue.holdings.remove_image(image_id))

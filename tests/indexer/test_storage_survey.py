@@ -150,7 +150,7 @@ def test_upload_announced_is_not_given_more_or_less_time_by_the_survey(
     catalogue: Catalogue, store: ObjectStore
 ) -> None:
     sha256 = leave(store, b"arriving")
-    catalogue.orphans.announce(sha256, ingest._GRACE_S)
+    catalogue.orphans.announce([sha256], ingest._GRACE_S)
     list(adopt_strays(catalogue, store, some_of(store)))
     with catalogue.database.write() as connection:
         left = connection.execute(orphans.select()).one().sweep_at - catalogue.database.now(
@@ -206,7 +206,7 @@ def test_housekeeping_that_fails_is_tried_again_after_the_rest(
 
     monkeypatch.setattr("indexer.housekeeping.expire", fail)
     leave(store, b"stray")
-    catalogue.orphans.announce(STRAY, 0)
+    catalogue.orphans.announce([STRAY], 0)
     tidy = Housekeeping(catalogue, store)
     with pytest.raises(StorageUnavailable):
         tidy.turn(step, is_idle=True)

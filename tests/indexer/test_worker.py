@@ -291,7 +291,7 @@ def test_run_wakes_heals_and_stops(
     monkeypatch.setattr("indexer.worker._FIRST_PAUSE_S", 0.05)
     sha256 = hashlib.sha256(b"left over").hexdigest()
     store.put(sha256, io.BytesIO(b"left over"))
-    catalogue.orphans.announce(sha256, 0)
+    catalogue.orphans.announce([sha256], 0)
     worker, stop = Worker(catalogue, store, encoder), threading.Event()
     assert not worker.status().healthy
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
