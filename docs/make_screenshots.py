@@ -35,7 +35,7 @@ def show_people(page: Page) -> None:
 
 
 def show_verdict(page: Page) -> None:
-    search(page, "a boy in an orange sweater, white jeans and blue trainers, with a pink scarf")
+    search(page, "a woman with her hair in a bun, a leather jacket, pink leggings and white boots")
 
 
 def show_marks(page: Page) -> None:

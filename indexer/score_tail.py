@@ -25,7 +25,7 @@ MAX_FALSE_ALARMS = 0.05
 """`likely` up to here: how often somebody who is not there may be called so."""
 MAX_MISSED = 0.1
 """`unlikely` up to here: how often somebody who is there may be called so."""
-LEAST_RATIO = 1.5
+LEAST_RATIO = 2.0
 """Both are said only of a score that is so many times as frequent where it is true."""
 FEWEST_PICTURES = 100
 """Below, nothing was measured, and a largest score follows no law worth the name."""
