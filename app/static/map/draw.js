@@ -25,8 +25,8 @@ export function draw(context, scene) {
   if (seen.length > MOST_SHAPES) drawSquares(context, scene, seen);
   else drawShapes(context, scene, seen);
   if (asPictures) drawPictures(context, scene, seen);
+  else markHits(context, scene);
   markPerson(context, scene);
-  markHits(context, scene, asPictures);
   markQuery(context, scene);
   if (scene.pointed >= 0) ring(context, scene, scene.pointed, 9, scene.theme.ink, 3);
   thumbnails.load();
@@ -94,19 +94,23 @@ function spriteOf(look, radius, ratio, theme) {
   return canvas;
 }
 
-function drawPictures(context, { points, view, thumbnails, theme }, seen) {
+function drawPictures(context, { points, view, thumbnails, theme, hits }, seen) {
+  const ranks = new Map(hits.map(({ index, rank }) => [index, rank]));
   for (const i of seen) {
     const image = thumbnails.get(points.ids[i]);
-    if (image) framed(context, image, view.screenX(points.x[i]), view.screenY(points.y[i]), PICTURE_PX, theme.edge);
+    if (!image) continue;
+    const [x, y, rank] = [view.screenX(points.x[i]), view.screenY(points.y[i]), ranks.get(i)];
+    framed(context, image, x, y, PICTURE_PX, rank ? theme.accent : theme.edge, rank ? 3 : 1);
+    if (rank) label(context, String(rank), x - 14, y - PICTURE_PX / 2 + 4, theme);
   }
 }
 
 /** A thumbnail around a place, this high. */
-function framed(context, image, x, y, height, colour) {
+function framed(context, image, x, y, height, colour, line) {
   const width = (height * image.naturalWidth) / image.naturalHeight;
   context.drawImage(image, x - width / 2, y - height / 2, width, height);
   context.strokeStyle = colour;
-  context.lineWidth = 1;
+  context.lineWidth = line;
   context.strokeRect(x - width / 2, y - height / 2, width, height);
 }
 
@@ -130,12 +134,12 @@ function ring(context, { points, view, theme }, index, radius, colour, width) {
   context.stroke();
 }
 
-function markHits(context, scene, asPictures) {
+function markHits(context, scene) {
   const { hits, theme } = scene;
   for (const hit of hits.toReversed()) ring(context, scene, hit.index, hit.rank <= NUM_RANKS ? 7 : 5.5, theme.accent, 2);
   const taken = [];
-  for (const hit of hits.slice(0, asPictures ? 0 : NUM_BEST)) showBest(context, scene, hit, taken);
-  for (const hit of hits.slice(asPictures ? 0 : NUM_BEST, NUM_RANKS)) {
+  for (const hit of hits.slice(0, NUM_BEST)) showBest(context, scene, hit, taken);
+  for (const hit of hits.slice(NUM_BEST, NUM_RANKS)) {
     const [x, y] = placeOf(scene, hit.index);
     label(context, String(hit.rank), x + 9, y - 9, theme);
   }
@@ -161,7 +165,7 @@ function showBest(context, scene, hit, taken) {
   context.lineWidth = 1.5;
   context.strokeStyle = scene.theme.accent;
   context.stroke();
-  framed(context, image, ...spot, BEST_PX, scene.theme.accent);
+  framed(context, image, ...spot, BEST_PX, scene.theme.accent, 1.5);
   label(context, String(hit.rank), spot[0] - 14, spot[1] - half.y + 6, scene.theme);
 }
 
