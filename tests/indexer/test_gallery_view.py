@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
+from indexer.columns import to_microseconds
 from indexer.gallery_view import GalleryView
 from indexer.records import Filters, Generation, Place
 
@@ -186,3 +187,24 @@ def test_tags_are_those_of_pictures_that_are_there() -> None:
     view.update((), [IndexRow(n, 1, 1, None, None, told, vector_D) for n, told in tags.items()])
     view.update([4], [])
     assert view.tags() == {"coat": 2, "red": 1}
+
+
+@given(st.lists(updates, max_size=4), st.frozensets(st.integers(1, 30), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_view_tells_all_that_it_holds_by_id(
+    history: list[tuple[frozenset[int], list[IndexRow]]], wanted: frozenset[int]
+) -> None:
+    view, held = GalleryView(DIM), dict[int, IndexRow]()
+    for gone, added in history:
+        view.update(gone, added)
+        held = {key: row for key, row in held.items() if key not in gone}
+        held |= {row.image_id: row for row in added}
+    table = view.table()
+    assert table.ids_N.tolist() == sorted(held)
+    for place, image_id in enumerate(table.ids_N.tolist()):
+        assert table.cameras[table.camera_N[place]] == held[image_id].camera
+        assert table.captured_N[place] == to_microseconds(held[image_id].captured_at)
+    ids, vectors_MD = view.vectors_of(np.array(sorted(wanted), np.int64))
+    assert ids.tolist() == sorted(wanted & set(held))
+    for image_id, vector_D in zip(ids.tolist(), vectors_MD, strict=True):
+        assert (vector_D == held[image_id].vector_D).all()
