@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from indexer.people import group_people
 
-MAX_FITTED = 10_000
+MAX_FITTED = 30_000
 """Pictures that t-SNE moves: its time grows with them, some 4 ms each."""
 MAX_GROUPED = 5_000
 """Pictures up to which the map knows people: joining takes the square of it in memory."""

@@ -3,7 +3,7 @@
 import { sayTime } from "./points.js";
 
 // Okabe and Ito's colours, chosen for people who see fewer.
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999"];
+const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"];
 const SHAPES = ["circle", "square", "triangle", "diamond"];
 const NUM_LOOKS = COLOURS.length * SHAPES.length;
 // Cividis: as light as it is late, the same for all eyes.

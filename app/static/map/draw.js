@@ -2,7 +2,7 @@
 
 import { trace } from "./colours.js";
 
-const MOST_SHAPES = 20_000; // more points in view are plain squares
+const MOST_SHAPES = 3_000; // more points in view are plain discs
 const MOST_PICTURES = 60; // in view, to be drawn in place of their points
 const LEAST_ZOOM = 3;
 const PICTURE_PX = 64; // high
@@ -22,7 +22,7 @@ export function draw(context, scene) {
   thumbnails.begin();
   const seen = findSeen(scene);
   const asPictures = seen.length <= MOST_PICTURES && (view.zoom >= LEAST_ZOOM || scene.points.length <= MOST_PICTURES);
-  if (seen.length > MOST_SHAPES) drawSquares(context, scene, seen);
+  if (seen.length > MOST_SHAPES) drawStamps(context, scene, seen);
   else drawShapes(context, scene, seen);
   if (asPictures) drawPictures(context, scene, seen);
   else markHits(context, scene);
@@ -45,23 +45,51 @@ function findSeen({ points, view, style }) {
   return seen.subarray(0, count);
 }
 
-function drawSquares(context, { points, view, style }, seen) {
-  const side = seen.length > 60_000 ? 2 : 2.5;
-  let code = -1;
+/** Pixel by pixel, without blending: many times faster than to draw each with the canvas. */
+function drawStamps(context, { points, view, style, ratio, theme }, seen) {
+  const { width, height } = context.canvas;
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const radius = Math.round(ratio * (seen.length > 60_000 ? 1 : seen.length > 15_000 ? 1.5 : 2.5));
+  const offsets = discOf(radius, width);
+  const colours = Uint32Array.from(style.looks, (look) => pack(look.colour, look.isFaint ? theme.surface : null));
   for (const i of seen) {
-    if (style.codes[i] !== code) {
-      code = style.codes[i];
-      context.fillStyle = style.looks[code].colour;
-      context.globalAlpha = style.looks[code].isFaint ? 0.15 : 0.8;
-    }
-    context.fillRect(view.screenX(points.x[i]) - side / 2, view.screenY(points.y[i]) - side / 2, side, side);
+    const x = Math.round(ratio * view.screenX(points.x[i]));
+    const y = Math.round(ratio * view.screenY(points.y[i]));
+    if (x < radius || y < radius || x >= width - radius || y >= height - radius) continue;
+    const colour = colours[style.codes[i]];
+    const middle = y * width + x;
+    for (const offset of offsets) pixels[middle + offset] = colour;
   }
-  context.globalAlpha = 1;
+  context.putImageData(image, 0, 0);
+}
+
+/** Places of a disc's pixels in rows of this width, from its middle on. */
+function discOf(radius, width) {
+  const offsets = [];
+  for (let dy = -radius; dy <= radius; dy++) {
+    for (let dx = -radius; dx <= radius; dx++) {
+      if (dx * dx + dy * dy <= radius * radius + 1) offsets.push(dy * width + dx);
+    }
+  }
+  return offsets;
+}
+
+/** A colour as a pixel; with a ground, most of the way to it. */
+function pack(colour, ground) {
+  const [red, green, blue] = partsOf(colour).map((part, at) => (ground ? Math.round(0.25 * part + 0.75 * partsOf(ground)[at]) : part));
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+/** `#0072b2` or `rgb(0,114,178)` as three numbers. */
+function partsOf(colour) {
+  if (!colour.startsWith("#")) return colour.match(/\d+/g).map(Number);
+  return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 }
 
 function drawShapes(context, scene, seen) {
   const { points, view, style, ratio } = scene;
-  const radius = seen.length > 5_000 ? 2.25 : seen.length > 1_500 ? 3.25 : 4.5;
+  const radius = seen.length > 1_500 ? 3.25 : 4.5;
   const sprites = new Map();
   for (const i of seen) {
     const code = style.codes[i];

@@ -55,7 +55,7 @@ class MapPage {
   /** Colours anew. */
   paint() {
     const style = getComputedStyle(document.documentElement);
-    const [ink, surface, accent, edge, quiet] = ["ink", "surface", "accent", "edge", "quiet"].map((name) => style.getPropertyValue(`--${name}`));
+    const [ink, surface, accent, edge, quiet] = ["ink", "surface", "accent", "edge", "quiet"].map((name) => style.getPropertyValue(`--${name}`).trim());
     this.theme = { ink, surface, accent, edge, outline: quiet };
     this.style = colour(this.points, $("colour").value);
     this.byPerson = $("colour").value === "person";
