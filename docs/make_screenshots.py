@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from rich.console import Console
+from rich.text import Text
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 WOMAN = "A woman in a red coat and black trousers"
@@ -73,6 +79,26 @@ def show_case(page: Page) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def show_client(page: Page) -> None:
+    """What a terminal elsewhere shows."""
+    page.goto("/healthz")
+    server = page.evaluate("location.origin")
+    terminal = Console(record=True, width=120, file=io.StringIO())
+    for words in (
+        ["search", WOMAN, "-g", "demo", "-n", "3"],
+        ["search", WOMAN, "-g", "demo", "-n", "2", "--group-by", "person"],
+        ["galleries", "list"],
+        ["audit", "verify"],
+    ):
+        program = Path(sys.executable).with_name("passerby")
+        env = {**os.environ, "PASSERBY_SERVER": server, "COLUMNS": "120"}
+        told = subprocess.run([program, *words], env=env, capture_output=True, text=True)
+        terminal.print(Text(f"$ passerby {shlex.join(words)}", "bold"))
+        terminal.print(Text.from_ansi(told.stdout))
+    page.goto("about:blank")  # the server's own pages allow no such styles
+    page.set_content(terminal.export_svg(title=f"PASSERBY_SERVER={server}"))
+
+
 SHOTS: dict[str, Callable[[Page], None]] = {
     "screenshot": show_results,
     "people": show_people,
@@ -80,6 +106,7 @@ SHOTS: dict[str, Callable[[Page], None]] = {
     "marks": show_marks,
     "why": show_why,
     "cases": show_case,
+    "client": show_client,
 }
 
 

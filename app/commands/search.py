@@ -155,7 +155,7 @@ def show_hits(found: SearchResponse) -> None:
     from app.commands.progress import console
 
     table = Table(box=None)
-    for column in ("rank", "score", "image", "file", "camera", "captured at"):
+    for column in ("rank", "score", "image", "file", "camera", "captured at (UTC)"):
         table.add_column(column)
     if any(hit.person for hit in found.results):
         table.add_column("seen")
@@ -177,8 +177,8 @@ def show_hits(found: SearchResponse) -> None:
 
 
 def say_time(moment: datetime | None) -> str:
-    """UTC, to the second."""
-    return "" if moment is None else moment.isoformat(" ", "seconds")
+    """To the second."""
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def say_way(person: Person) -> str:
