@@ -7,8 +7,8 @@ from datetime import timedelta
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from app.hosts import is_loopback
 from app.middleware import host_name
-from app.settings import is_loopback
 
 LASTS = timedelta(hours=12)
 # A browser keeps a __Host- cookie only from HTTPS, for this host and the whole of it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import CommandError
+from app.hosts import is_loopback
 
 MB = 1024 * 1024
 
@@ -195,16 +195,6 @@ class Settings(BaseSettings):
     def index_dir(self) -> Path:
         """Where index snapshots are kept."""
         return self.data_dir.absolute() / "index"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def load_settings(**given: object) -> Settings:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from app.errors import CommandError
+from app.hosts import is_loopback
 from app.metrics import Metrics
 from app.middleware import host_name
 from app.readiness import Watches
-from app.settings import is_loopback
 
 _PATIENCE_S = 5.0
 

@@ -31,6 +31,7 @@ from tests.app.files import picture
 from tests.app.serving import served
 from tests.app.test_archives import zipped
 from tests.conftest import Pictures
+from tests.indexer.steps import run_python
 from tests.postgresql import free_port
 
 
@@ -161,6 +162,12 @@ def test_async_client_asks_many_at_a_time(url: str) -> None:
             return names + [one.results[0].file_name for one in found]
 
     assert asyncio.run(ask()) == ["red.jpg"] * 21
+
+
+def test_client_needs_no_model_and_no_index() -> None:
+    heavy = "{'torch', 'faiss', 'open_clip', 'fastapi', 'PIL'}"
+    told = run_python(f"import sys, app.client; print({heavy} & set(sys.modules))")
+    assert told.stdout.strip() == "set()", told.stderr
 
 
 def test_both_clients_are_alike() -> None:
