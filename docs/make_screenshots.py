@@ -41,7 +41,8 @@ def show_people(page: Page) -> None:
 
 
 def show_verdict(page: Page) -> None:
-    search(page, "a woman with her hair in a bun, a leather jacket, pink leggings and white boots")
+    who = "a woman with blonde hair in a bun"
+    search(page, f"{who}, a black leather jacket, pink leggings and white boots")
 
 
 def show_marks(page: Page) -> None:
