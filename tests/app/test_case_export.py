@@ -466,6 +466,22 @@ def deflated_bomb(files: dict[str, bytes]) -> dict[str, bytes]:
     return with_manifest(files, lie) | {"pictures/01-harbour-1.jpg": zeros}
 
 
+def zip64(size: int) -> bytes:
+    """A zip whose 64-bit end says that its directory has so many bytes."""
+    end64 = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, size, 0)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, 0, 1)
+    end = struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return end64 + locator + b"PK\x05\x06" + end
+
+
+def packed_manifest(num_bytes: int) -> bytes:
+    """A zip that is small with a manifest that is not."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b" " * num_bytes)
+    return file.getvalue()
+
+
 def test_bomb_is_not_unpacked(files: dict[str, bytes], tmp_path: Path) -> None:
     path = zipped(deflated_bomb(files), tmp_path / "bomb.zip")
     tracemalloc.start()

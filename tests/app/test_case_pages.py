@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from httpx import Response
@@ -51,6 +51,18 @@ def test_hit_leads_to_a_case_with_how_it_was_found(filled: Api) -> None:
     again = filled.http.get("/?gallery=street&text=someone+in+red").text
     assert "In Harbour; add to a case: picture red.jpg" in again
     assert '<a href="/casebook/1">Harbour</a>' in filled.http.get("/pictures/1").text
+
+
+def test_hit_of_a_picture_that_was_sent_is_kept_as_such(filled: Api) -> None:
+    sent = {"files": {"picture": ("mine.jpg", picture("red", 9))}, "data": {"gallery": "street"}}
+    page = filled.http.post("/", **sent).text  # type: ignore[arg-type]
+    (link, *_) = re.findall(r'href="(/casebook/add\?image_id=1[^"]*)"', page)
+    query = parse_qs(urlsplit(link.replace("&amp;", "&")).query)
+    fields = {"from": query["from"][0], "found": query["found"][0]}
+    done = post(filled, "/casebook/add", image_id=1, **fields, case="new", name="Harbour")
+    assert done.headers["location"] == "/pictures/1"
+    (exhibit,) = filled.http.get("/cases/1").json()["exhibits"]
+    assert (exhibit["found"]["by"], exhibit["found"]["rank"]) == ("picture", 1)
 
 
 def test_case_used_last_is_offered_first(filled: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +27,18 @@ from indexer.case_rows import Exhibit
 from indexer.case_tables import cases, exhibits
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_gallery, delete_image
+from indexer.erasure import obey_ledger
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
+from indexer.frame_deletion import delete_frame
+from indexer.frame_worker import FrameWorker
+from indexer.records import Box
 from indexer.retention import expire
 from indexer.storage import ObjectStore
 from indexer.tables import images
 from tests.conftest import Pictures
-from tests.indexer.steps import add, at_once
+from tests.detector import ColourDetector, street
+from tests.indexer.backups import Backup
+from tests.indexer.steps import add, add_frame, at_once
 
 pytestmark = pytest.mark.usefixtures("gallery")
 
@@ -258,6 +265,38 @@ def test_deleted_picture_leaves_a_place_and_nothing_else(
     book.exhibits.remove(first.id, emptied[0].id, DEED)
     with pytest.raises(ExhibitNotFound):
         book.exhibits.find(first.id, emptied[0].id)
+
+
+def test_people_of_a_deleted_frame_leave_their_places(
+    catalogue: Catalogue, store: ObjectStore
+) -> None:
+    frame_id = add_frame(
+        catalogue, store, street(red=Box(20, 20, 20, 60), blue=Box(90, 20, 20, 60))
+    )
+    FrameWorker(catalogue, store, ColourDetector()).run_once()
+    made = catalogue.cases.create("g", "Harbour", "", DEED)
+    for image in catalogue.list_images("g"):
+        catalogue.cases.exhibits.add(made.id, image.id, DEED, "him", FOUND)
+    delete_frame(catalogue, store, frame_id)
+    left = [(one.image_id, one.note, one.found) for one in catalogue.cases.exhibits.all(made.id)]
+    assert left == [(None, "", None)] * 2
+
+
+def test_restored_backup_gives_back_no_note(
+    catalogue: Catalogue, store: ObjectStore, ids: list[int], tmp_path: Path
+) -> None:
+    made = catalogue.cases.create("g", "Harbour", "", DEED)
+    for image_id in ids[:2]:
+        catalogue.cases.exhibits.add(made.id, image_id, DEED, f"note on {image_id}", FOUND)
+    backup = Backup(catalogue, tmp_path)
+    delete_image(catalogue, store, ids[0])
+    restored = backup.restore()
+    assert restored.cases.exhibits.all(made.id)[0].note == f"note on {ids[0]}"
+    assert obey_ledger(restored, store) == 1
+    emptied, kept = restored.cases.exhibits.all(made.id)
+    assert (emptied.image_id, emptied.note, emptied.found) == (None, "", None)
+    assert kept.note == f"note on {ids[1]}"
+    restored.close()
 
 
 def test_notes_do_not_outlive_a_picture_that_goes_at_the_same_moment(
