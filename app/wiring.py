@@ -265,9 +265,8 @@ def load_detector(settings: Settings) -> Detector:
 def read_model_card(settings: Settings) -> Mapping[str, object]:
     """What the checkpoint that the settings name says of itself, without loading its weights;
     empty for one that is none of ours. Raises CommandError."""
-    from model.checkpoint import read_card
+    from model.card import find_checkpoint, read_card
     from model.errors import ModelError
-    from model.zoo import find_checkpoint
 
     folder = find_checkpoint(settings.model)
     try:

@@ -118,7 +118,7 @@ def continue_beginning(job: Job) -> None:
 
 def train(job: Job, share: bool = False) -> dict[str, dict[str, float]]:
     """Run a job to its end; how its best checkpoint does on the test split."""
-    from model.checkpoint import read_card
+    from model.card import read_card
 
     done = job.folder / "done"
     if not done.exists():

@@ -46,11 +46,12 @@ from model.calibration import (
     read_calibration,
     write_calibration,
 )
+from model.card import find_checkpoint
 from model.data.synthetic import CITIES
 from model.data.synthetic_set import load_split
 from model.encoder import DualEncoder
 from model.evaluate import encode_captions
-from model.zoo import find_checkpoint, load_encoder
+from model.zoo import load_encoder
 
 SIZES = (100, 400, 1200, 4000)
 FORMS = ("whole", "half hidden", "14 words", "9 words")

@@ -110,10 +110,12 @@ class AuditLog:
             after_seq = page[-1].seq
             left = None if left is None else left - size
 
-    def first_since(self, moment: datetime) -> int:
-        """The number of the first row of that time or later; one behind the last for none."""
+    def first_since(self, moment: datetime, gallery: str, who: Iterable[str]) -> int:
+        """The number of the first row since then that these left on a gallery; one behind the
+        last for none."""
+        mine = (audit.c.gallery == gallery) & audit.c.who.in_(list(who)) & (audit.c.at >= moment)
         with self._database.read() as connection:
-            found = connection.scalar(select(func.min(audit.c.seq)).where(audit.c.at >= moment))
+            found = connection.scalar(select(func.min(audit.c.seq)).where(mine))
             last = connection.scalar(select(func.max(audit.c.seq))) or 0
         return int(found) if found is not None else int(last) + 1
 

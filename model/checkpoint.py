@@ -16,13 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from model.card import CARD, FORMAT, read_card
 from model.config import Architecture, to_plain
 from model.encoder import DualEncoder, compute_fingerprint
 from model.errors import CheckpointError
 
 WEIGHTS = "model.safetensors"
-CARD = "checkpoint.json"
-FORMAT = 1
 
 
 def save_checkpoint(
@@ -100,21 +99,6 @@ def flush_to_disk(path: Path) -> None:
 def _beside(folder: Path, state: str) -> Path:
     """Hidden, so that a folder which a user keeps beside it, `best.old`, is never taken for it."""
     return folder.with_name(f".{folder.name}.{state}")
-
-
-def read_card(folder: Path) -> dict[str, object]:
-    """The JSON beside the weights. Raises CheckpointError where it is missing or malformed."""
-    path = folder / CARD
-    try:
-        card = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder}: no checkpoint here, expected {CARD}") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable as JSON: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        got = card.get("format") if isinstance(card, dict) else card
-        raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got!r}")
-    return card
 
 
 def load_checkpoint(folder: Path) -> DualEncoder:

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.checkpoint import CARD, save_checkpoint
+from model.card import CARD
+from model.checkpoint import save_checkpoint
 from model.config import CLIP_MEAN, CLIP_STD, Architecture
 from model.encoder import DualEncoder, build_clip
 from model.errors import CheckpointError

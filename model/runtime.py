@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from model.attention import Attention, can_explain, explain
 from model.calibration import Calibration, read_calibration
-from model.checkpoint import read_card
+from model.card import find_checkpoint, read_card
 from model.encoder import DualEncoder
 from model.tokens import count_tokens
-from model.zoo import find_checkpoint, load_encoder
+from model.zoo import load_encoder
 
 BATCH = 64
 

@@ -10,7 +10,8 @@ from typing import cast
 
 import torch
 
-from model.checkpoint import load_checkpoint, read_card, save_checkpoint
+from model.card import read_card
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import Recipe, to_plain
 from model.data.loader import PairLoader, Share
 from model.data.records import Dataset

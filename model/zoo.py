@@ -5,14 +5,13 @@ from pathlib import Path
 import open_clip
 import torch
 
-from model.checkpoint import CARD, load_checkpoint
+from model.card import CARD, SHIPPED, find_checkpoint
+from model.checkpoint import load_checkpoint
 from model.checkpoint_import import read_encoder
 from model.config import CLIP_MEAN, CLIP_STD, Architecture
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, WeightsUnavailableError
 from model.foreign.architecture import IMAGE_SIZE
-
-SHIPPED = Path(__file__).parent / "weights"
 
 
 def load_encoder(path_or_name: str, device: str = "auto") -> DualEncoder:
@@ -41,14 +40,6 @@ def image_size_of(init: Architecture | str) -> tuple[int, int]:
 def start_encoder(init: Architecture | str) -> DualEncoder:
     """What training starts from, on the CPU: random weights, or an encoder by its name."""
     return DualEncoder(init) if isinstance(init, Architecture) else load_encoder(init, "cpu")
-
-
-def find_checkpoint(path_or_name: str) -> Path | None:
-    """The folder of a checkpoint of ours by its path or its shipped name; None for any other."""
-    for folder in (Path(path_or_name), SHIPPED / path_or_name):
-        if (folder / CARD).exists():
-            return folder
-    return None
 
 
 def resolve_device(device: str) -> torch.device:

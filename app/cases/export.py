@@ -14,7 +14,7 @@ from typing import BinaryIO
 from app import __version__
 from app.audit import deed_of, put_on_record, reason_for
 from app.caller import Caller
-from app.cases.extract import Extract, concerns, write_extract
+from app.cases.extract import Extract, concerns, workers_on, write_extract
 from app.cases.manifest import (
     EXTRACT,
     MANIFEST,
@@ -181,7 +181,8 @@ class CaseExport:
         ids = image_ids(self.case)
         log = self.catalogue.audit
         arrived = [one.picture.created_at for one in self.case.exhibits if one.picture is not None]
-        first = log.first_since(min([self.case.created_at, *arrived]))
+        since = min([self.case.created_at, *arrived])
+        first = log.first_since(since, self.case.gallery, workers_on(self.case, self.caller.name))
         is_shown = concerns(self.case, ids, self.caller.name)
         for line in write_extract(log, min(first, self.begun.seq), self.begun, is_shown, seen):
             yield line.encode()

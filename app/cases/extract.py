@@ -39,13 +39,18 @@ class Extract:
     unlinked: int = 0
 
 
+def workers_on(case: CaseDetail, exporter: str) -> frozenset[str]:
+    """Who began the case, added to it, or exports it."""
+    return frozenset({case.created_by, exporter, *(one.added_by for one in case.exhibits)})
+
+
 def concerns(
     case: CaseDetail, image_ids: Iterable[int], exporter: str
 ) -> Callable[[AuditRow], bool]:
     """Which rows go into the extract: what was done with the case, and what those who worked on it
     were shown of its pictures. What others searched for is not theirs to read."""
     pictures = frozenset(image_ids)
-    workers = {case.created_by, exporter, *(one.added_by for one in case.exhibits)}
+    workers = workers_on(case, exporter)
     begins = told_of(case.id, "")
 
     def is_concerned(row: AuditRow) -> bool:

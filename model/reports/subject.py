@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model.checkpoint import read_card
+from model.card import find_checkpoint, read_card
 from model.config import SyntheticConfig
 from model.data.datasets import load_dataset
 from model.data.records import OnProgress, Split
 from model.data.synthetic import CITIES
 from model.data.synthetic_set import load_split
 from model.encoder import DualEncoder
-from model.zoo import find_checkpoint, load_encoder
+from model.zoo import load_encoder
 
 SPLITS = ("train", "val", "test")
 PEOPLE = 300

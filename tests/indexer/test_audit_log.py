@@ -147,10 +147,12 @@ def test_odd_characters_do_not_go_unrecorded(catalogue: Catalogue) -> None:
 
 
 def test_first_row_since_a_moment(log: AuditLog) -> None:
-    rows = list(log.rows())
-    assert log.first_since(rows[2].at) == 3
-    assert log.first_since(rows[0].at - timedelta(days=1)) == 1
-    assert log.first_since(rows[4].at + timedelta(days=1)) == 6
+    long_ago, last = next(log.rows()).at - timedelta(days=1), log.newest(1)[0].at
+    assert log.first_since(long_ago, "g", ["ops", "desk"]) == 5
+    assert log.first_since(last, "g", ["ops"]) == 5
+    for none in ((long_ago, "g", ["desk"]), (long_ago, "h", ["ops"])):
+        assert log.first_since(*none) == 6
+    assert log.first_since(last + timedelta(days=1), "g", ["ops"]) == 6
 
 
 def test_stated_reason_is_of_this_key_gallery_and_time(log: AuditLog) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, bindparam, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from indexer import migrate
+from indexer.audit_log import NO_HASH, AuditRow, Deed, chained
 from indexer.catalogue import Catalogue
 from indexer.database import Database
 from indexer.errors import SchemaMismatch
-from indexer.tables import metadata
+from indexer.tables import UtcDateTime, metadata
 from tests.indexer.steps import at_once
 
 
@@ -78,3 +80,24 @@ def test_newer_schema_is_refused_and_left_alone(database_url: str) -> None:
     with database.read() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
     database.close()
+
+
+def test_audit_log_from_before_digests_is_verified_and_goes_on(empty_database_url: str) -> None:
+    catalogue = Catalogue(empty_database_url)
+    with catalogue.database.write() as connection:
+        command.upgrade(migrate._config(connection), "0005")
+        before = NO_HASH
+        for seq in (1, 2):
+            moment = catalogue.database.now(connection)
+            row = AuditRow(seq, moment, Deed(who="ops", action="view"), "", format=1)
+            before = chained(before, row)
+            written = text(
+                "INSERT INTO audit (seq, at, who, action, image_ids, hash) "
+                "VALUES (:seq, :at, 'ops', 'view', '[]', :hash)"
+            ).bindparams(bindparam("at", type_=UtcDateTime()))
+            connection.execute(written, {"seq": seq, "at": moment, "hash": before})
+    migrate.upgrade(empty_database_url)
+    catalogue.audit.record(Deed(who="ops", action="view"))
+    assert [row.format for row in catalogue.audit.rows()] == [1, 1, 2]
+    assert (catalogue.audit.verify().seq, catalogue.audit.verify().fault) == (3, None)
+    catalogue.close()

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from model import load_encoder
-from model.checkpoint import CARD, WEIGHTS, load_checkpoint, read_card, save_checkpoint
+from model.card import CARD, read_card
+from model.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, WeightsUnavailableError
 from tests.model.conftest import TINY

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model import load_encoder
-from model.checkpoint import read_card
+from model.card import read_card
 from model.checkpoint_import import ImportReport, import_checkpoint, read_encoder
 from model.encoder import build_clip
 from model.errors import CheckpointError

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from model import trainer
-from model.checkpoint import read_card, save_checkpoint
+from model.card import read_card
+from model.checkpoint import save_checkpoint
 from model.data.records import Dataset
 from model.encoder import DualEncoder
 from model.errors import CheckpointError, ModelError, PictureError, TrainingStopped
