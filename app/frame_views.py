@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from app.errors import FieldError, ProblemError, invalid
+from app.errors import FieldError, invalid
 from app.frame_schemas import (
     FrameDetail,
     FrameList,
@@ -14,19 +14,8 @@ from app.frame_schemas import (
     PersonInFrame,
 )
 from app.services import Services
-from app.settings import Settings
 from app.uploads import Upload, store_upload
 from indexer.frames import Frame, FrameCounts
-
-
-def require_detector(settings: Settings) -> None:
-    """Raises ProblemError where nothing would find anybody in a frame."""
-    if settings.detector is None:
-        raise ProblemError(
-            "no_detector",
-            "This service has no person detector. Its operator can set PASSERBY_DETECTOR, to "
-            "`small` for one.",
-        )
 
 
 def store_frames(services: Services, gallery: str, upload: Upload) -> FrameUploadResponse:

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.audit import deletion_on_record, frames_on_record
 from app.deps import AppCaller, AppServices, AppSettings, FrameId, GallerySlug
 from app.documentation import UPLOAD_BODY, problems
+from app.errors import ProblemError
 from app.frame_schemas import FrameDetail, FrameList, FrameState, FrameUploadResponse
-from app.frame_views import require_detector, show_frame, show_frames, store_frames
+from app.frame_views import show_frame, show_frames, store_frames
 from app.pictures import content_response
 from app.routes.images import Why, read_form
 from app.schemas import MAX_ID
@@ -22,7 +23,12 @@ router = APIRouter(tags=["frames"])
 
 def need_detector(settings: AppSettings) -> None:
     """Raises ProblemError where nothing would find anybody in a frame."""
-    require_detector(settings)
+    if settings.detector is None:
+        raise ProblemError(
+            "no_detector",
+            "This service has no person detector. Its operator can set PASSERBY_DETECTOR, to "
+            "`small` for one.",
+        )
 
 
 @router.post(
