@@ -20,7 +20,7 @@ from app.commands import (
     search,
     server,
 )
-from app.commands.research import checkpoints, datasets, evaluate, plot, train
+from app.commands.research import checkpoints, datasets, detector, evaluate, plot, train
 from app.errors import CommandError
 from indexer.errors import IndexerError
 
@@ -51,6 +51,7 @@ for command in (
     plot,
     datasets,
     checkpoints,
+    detector,
 ):
     command.register(app)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import mobilenet_v3_small
@@ -40,7 +41,7 @@ class Target(TypedDict):
 class Training:
     """How long, and on what, the detector is trained."""
 
-    num_steps: int = 1500
+    num_steps: int = 500
     batch_size: int = 8
     seed: int = 7
     num_identities: int = 100_000
@@ -96,18 +97,22 @@ def train_small(
     training: Training,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
     num_workers: int = 1,
+    start: Path | None = None,
 ) -> FCOS:
-    """Train it from random weights. on_step: told the number of each step and its loss."""
+    """Train it from random weights, or from those of a file.
+
+    on_step: told the number of each step and its loss.
+    """
     torch.manual_seed(training.seed)
     detector = build_small().train()
+    if start is not None:
+        detector.load_state_dict(load_file(start))
     frames = StreetFrames(
         range(training.num_steps * training.batch_size),
         range(training.num_identities),
         training.seed,
     )
-    loader = DataLoader(
-        frames, training.batch_size, num_workers=num_workers, collate_fn=_collate, prefetch_factor=4
-    )
+    loader = DataLoader(frames, training.batch_size, num_workers=num_workers, collate_fn=_collate)
     optimiser = torch.optim.AdamW(detector.parameters(), lr=_LARGEST_STEP, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, _LARGEST_STEP, total_steps=training.num_steps, pct_start=0.1
@@ -121,6 +126,13 @@ def train_small(
         schedule.step()
         on_step(step, float(loss.detach()))
     return detector.eval()
+
+
+def save_small(detector: FCOS, path: Path) -> None:
+    """Write its weights, in half precision, as safetensors."""
+    state = detector.state_dict().items()
+    half = {name: each.half() if each.is_floating_point() else each for name, each in state}
+    save_file({name: each.contiguous() for name, each in half.items()}, path)
 
 
 def _collate(batch: list[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
