@@ -3,7 +3,7 @@ torch takes seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -36,6 +36,7 @@ from indexer.storage_survey import is_another_storage
 from indexer.worker import Worker
 
 if TYPE_CHECKING:
+    from model.data.street import Frame
     from model.data.synthetic import SyntheticPicture
 
 
@@ -280,3 +281,10 @@ def draw_identities(first: int, count: int, pictures: int, seed: int) -> Iterato
     from model.data.synthetic import draw_people
 
     return draw_people(count, seed=seed, first_identity=first, num_pictures=pictures)
+
+
+def draw_street(numbers: Iterable[int], seed: int) -> Iterator[Frame]:
+    """Drawn frames with people of the demo in them, for the demo."""
+    from model.data.street import draw_frame
+
+    return (draw_frame(number, seed=seed, identities=range(300)) for number in numbers)

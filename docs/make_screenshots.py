@@ -1,4 +1,4 @@
-"""Take the pictures of the docs from a running demo: `make demo`, then in another terminal
+"""Take the pictures of the docs from a running `passerby demo --frames 24`, in another terminal:
 
 .venv/bin/python docs/make_screenshots.py            # all of them
 .venv/bin/python docs/make_screenshots.py why marks  # these
@@ -100,12 +100,21 @@ def show_client(page: Page) -> None:
     page.set_content(terminal.export_svg(title=f"PASSERBY_SERVER={server}"))
 
 
+def show_frame(page: Page) -> None:
+    """Of a demo with frames: the picture in the fullest of them."""
+    found = page.request.get("/galleries/demo-frames/frames", params={"limit": 1000}).json()
+    people = max((frame["people"] for frame in found["frames"]), key=len)
+    page.goto(f"/pictures/{people[0]['image_id']}")
+    page.wait_for_load_state("networkidle")
+
+
 SHOTS: dict[str, Callable[[Page], None]] = {
     "screenshot": show_results,
     "people": show_people,
     "verdict": show_verdict,
     "marks": show_marks,
     "why": show_why,
+    "frames": show_frame,
     "cases": show_case,
     "client": show_client,
 }

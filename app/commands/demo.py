@@ -49,6 +49,10 @@ def demo(
     pictures: Annotated[
         int, typer.Option(min=4, max=100_000, help="How many pictures to draw.")
     ] = 1200,
+    frames: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="How many whole frames to draw, in which to find them."),
+    ] = 0,
     host: Host = None,
     port: Port = None,
     data_dir: DataDir = None,
@@ -65,6 +69,11 @@ def demo(
     exit_on_term()
     take_port(settings.host, settings.port).close()  # before minutes of drawing
     fill_gallery(settings, pictures)
+    if frames:
+        from app.commands.demo_frames import fill_frames
+
+        settings = settings.model_copy(update={"detector": settings.detector or "small"})
+        fill_frames(settings, frames, SEED)
     run_server(settings, with_worker=True, announce=show_welcome)
 
 

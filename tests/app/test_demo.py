@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.commands import demo
+from app.commands.demo_frames import GALLERY, fill_frames
 from app.settings import Settings
 from indexer.catalogue import Catalogue
 from tests.conftest import ColourEncoder
@@ -49,3 +50,16 @@ def test_drawn_files_are_the_same_each_time() -> None:
     first, again = demo.draw_person(3), demo.draw_person(3)
     assert first == again
     assert len({drawn.jpeg for drawn in first}) == demo.PICTURES_EACH
+
+
+def test_demo_frames_are_drawn_once_and_people_found_in_them(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, detector="small")
+    fill_frames(settings, 4, demo.SEED)
+    fill_frames(settings, 6, demo.SEED)
+    catalogue = Catalogue(settings.database)
+    counts = catalogue.frames.counts(GALLERY)
+    assert (counts.pending, counts.done, counts.failed) == (0, 6, 0)
+    found = catalogue.list_images(GALLERY, "searchable")
+    assert counts.people == len(found) > 0
+    assert all(image.frame_id and image.camera and image.captured_at for image in found)
+    catalogue.close()
