@@ -72,26 +72,27 @@ def join_people(
     if request.limit > MAX_PEOPLE:
         message = f"with group_by person at most {MAX_PEOPLE}, got {request.limit}"
         raise invalid([FieldError("limit", message)])
+    place = None if bookmark is None else bookmark.place
     num_hits = min(HITS_EACH * request.limit + 20, MAX_HITS)
     while True:
-        pool, indexed, generation = services.live_index.pool(
-            request.gallery,
-            query_D,
-            num_hits,
-            threshold - MARGIN,
-            filters,
-            behind=None if bookmark is None else bookmark.place,
-            shown=() if bookmark is None else bookmark.shown,
-            least=request.least,
-            without=request.left_out,
-        )
+        with services.live_index.ranked(request.gallery, place) as (view, indexed, generation):
+            pool = view.pool(
+                query_D,
+                num_hits,
+                threshold - MARGIN,
+                filters,
+                behind=place,
+                shown=() if bookmark is None else bookmark.shown,
+                least=request.least,
+                without=request.left_out,
+            )
         people = split_people(pool.vectors_PD, pool.num_hits, threshold)
         is_all = pool.num_hits < num_hits
         if len(people) > request.limit or is_all or num_hits == MAX_HITS:
             break
         num_hits = min(2 * num_hits, MAX_HITS)
     hits = list(map(Hit, pool.ids_P.tolist(), pool.scores_P.tolist()))
-    pictures = [[hits[place] for place in person.tolist()] for person in people[: request.limit]]
+    pictures = [[hits[nth] for nth in person.tolist()] for person in people[: request.limit]]
     # Hits are in order, and nothing else scores more than they do.
     ordered = [sorted(each, key=lambda hit: (-hit.score, hit.image_id)) for each in pictures]
     behind = None

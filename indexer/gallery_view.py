@@ -152,12 +152,12 @@ class GalleryView:
         """How many of its rows were there after change `seq`."""
         return int(np.count_nonzero(self._added.values <= seq))
 
-    def tags(self) -> Counter[str]:
-        """The tags of its pictures, and how many carry each."""
+    def tags(self, at_most: int) -> list[str]:
+        """The tags that most of its pictures carry, sorted."""
         found: Counter[str] = Counter()
         for tags, count in self._tags.counts().items():
             found.update(dict.fromkeys(tags, count))
-        return found
+        return sorted(tag for tag, _ in found.most_common(at_most))
 
     def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
         """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""

@@ -17,7 +17,6 @@ from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
 from indexer.errors import PlaceLost
 from indexer.gallery_view import GalleryView
-from indexer.people import Pool
 from indexer.read_write_lock import ReadWriteLock
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.snapshot import Snapshot
@@ -134,9 +133,8 @@ class LiveIndex:
         """
         if query_D.shape != (self._dim,):
             raise ValueError(f"query has shape {query_D.shape}, expected {(self._dim,)}")
-        gallery_id = self._catalogue.gallery_id(gallery)
         query_D = np.ascontiguousarray(query_D, np.float32)
-        with self._ranked(gallery_id, behind) as (view, size, generation):
+        with self.ranked(gallery, behind) as (view, size, generation):
             hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
             return Ranking(hits, size, generation)
 
@@ -145,58 +143,19 @@ class LiveIndex:
 
         Raises GalleryNotFound, DatabaseUnavailable.
         """
-        gallery_id = self._catalogue.gallery_id(gallery)
-        with self._views_lock.reading():
-            view = self._views.get(gallery_id)
-            return see(GalleryView(self._dim) if view is None else view)
-
-    def tags(self, gallery: str, at_most: int) -> list[str]:
-        """The most frequent tags of searchable pictures, sorted.
-
-        Raises GalleryNotFound, DatabaseUnavailable.
-        """
-        gallery_id = self._catalogue.gallery_id(gallery)
-        with self._views_lock.reading():
-            view = self._views.get(gallery_id)
-            found = [] if view is None else view.tags().most_common(at_most)
-        return sorted(tag for tag, _ in found)
-
-    def pool(
-        self,
-        gallery: str,
-        query_D: NDArray[np.float32],
-        num_hits: int,
-        reach: float,
-        filters: Filters = _ALL,
-        *,
-        behind: Place | None = None,
-        shown: Collection[int] = (),
-        least: float = -1.0,
-        without: Collection[int] = (),
-    ) -> tuple[Pool, int, Generation | None]:
-        """The best hits with what may show the same people, how many pictures were searched, and
-        what was ranked; see GalleryView.pool. Raises GalleryNotFound, DatabaseUnavailable,
-        PlaceLost."""
-        gallery_id = self._catalogue.gallery_id(gallery)
-        with self._ranked(gallery_id, behind) as (view, size, generation):
-            pool = view.pool(
-                query_D,
-                num_hits,
-                reach,
-                filters,
-                behind=behind,
-                shown=shown,
-                least=least,
-                without=without,
-            )
-            return pool, size, generation
+        with self.ranked(gallery, None) as (view, _, _):
+            return see(view)
 
     @contextmanager
-    def _ranked(
-        self, gallery_id: int, behind: Place | None
+    def ranked(
+        self, gallery: str, behind: Place | None
     ) -> Iterator[tuple[GalleryView, int, Generation | None]]:
         """A gallery that doesn't change in the block, how many of its pictures are ranked there,
-        and the generation that they are of: the place's, or the newest."""
+        and the generation that they are of: the place's, or the newest.
+
+        Raises GalleryNotFound, DatabaseUnavailable, PlaceLost.
+        """
+        gallery_id = self._catalogue.gallery_id(gallery)
         if behind is not None:
             self._reach(behind.generation)
         with self._views_lock.reading():

@@ -199,7 +199,7 @@ def search_context(
         "galleries": galleries,
         "gallery": gallery,
         "cameras": services.catalogue.cameras(gallery.name),
-        "tags": services.live_index.tags(gallery.name, NUM_TAGS),
+        "tags": services.live_index.look(gallery.name, lambda view: view.tags(NUM_TAGS)),
         "form": form,
         # What ranks further on is of one moment: it needs no renewal.
         "pending": 0 if form.cursor else gallery.counts.pending,
