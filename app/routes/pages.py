@@ -181,6 +181,7 @@ def show_upload(request: Request, services: AppServices, caller: AppCaller) -> R
         "max_bytes": services.settings.max_file_bytes,
         "max_name": MAX_GALLERY_NAME,
         "max_camera": MAX_NAME_CHARS,
+        "can_find": services.settings.detector is not None,
     }
     if gallery is not None:
         context["cameras"] = services.catalogue.cameras(gallery.name)

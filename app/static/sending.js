@@ -25,13 +25,14 @@ export function batchesOf(entries) {
 }
 
 /**
- * Upload `files`, all with the same metadata; resolves to one result a file, in their order.
+ * Upload `files` as "images" or "frames", all with the same metadata; resolves to one result a file,
+ * in their order.
  * Sending again after a lost answer is safe: what has arrived is answered as a duplicate.
  */
-export async function send(gallery, files, metadata, { onBytes, onRetry }) {
+export async function send(gallery, kind, files, metadata, { onBytes, onRetry }) {
   for (const delay_s of [...RETRY_AFTER_S, null]) {
     try {
-      return (await post(gallery, files, metadata, onBytes)).results;
+      return (await post(gallery, kind, files, metadata, onBytes)).results;
     } catch (error) {
       if (!error.passing || delay_s === null) throw error;
       onRetry(error, delay_s);
@@ -41,14 +42,14 @@ export async function send(gallery, files, metadata, { onBytes, onRetry }) {
 }
 
 /** One request. XMLHttpRequest, because fetch can't tell how much has been sent. */
-function post(gallery, files, metadata, onBytes) {
+function post(gallery, kind, files, metadata, onBytes) {
   const form = new FormData();
   const names = files.map((file) => file.name.replace(/["\r\n]/g, "_")); // forms can't carry these
   if (Object.keys(metadata).length) {
     form.append("metadata", JSON.stringify(Object.fromEntries(names.map((name) => [name, metadata]))));
   }
   files.forEach((file, place) => form.append("files", file, names[place]));
-  return exchange(`/galleries/${encodeURIComponent(gallery)}/images`, form, {}, onBytes);
+  return exchange(`/galleries/${encodeURIComponent(gallery)}/${kind}`, form, {}, onBytes);
 }
 
 function exchange(url, body, headers, onBytes) {
@@ -101,6 +102,19 @@ export async function finished(gallery, ids) {
     searchable: done.filter((id) => !reasons.has(id)),
     failed: done.filter((id) => reasons.has(id)).map((id) => ({ id, reason: reasons.get(id) })),
   };
+}
+
+/**
+ * Those of the frames `ids` (a Set) that nobody has yet to look at. Each is asked for once: it shows
+ * people, so that is on record.
+ */
+export async function lookedAt(gallery, ids) {
+  const url = `/galleries/${encodeURIComponent(gallery)}/frames`;
+  const pending = await ask(`${url}?state=pending&after_id=${Math.min(...ids) - 1}&limit=${LISTED}`);
+  const waiting = new Set(pending.frames.map((frame) => frame.id));
+  const horizon = pending.next_after_id ? Math.max(...waiting) : Infinity;
+  const done = [...ids].filter((id) => id <= horizon && !waiting.has(id));
+  return Promise.all(done.slice(0, BATCH_FILES).map((id) => ask(`/frames/${id}`)));
 }
 
 /** The files of a drop, folders opened; `skipped` counts files in folders that are no pictures. */

@@ -1,12 +1,12 @@
 // The upload page: choose files, send them, and show what became of each.
 
 import { announce, ask, plural, wait } from "./server.js";
-import { batchesOf, filesOf, finished, isArchive, pictures, send, sendArchive } from "./sending.js";
+import { batchesOf, filesOf, finished, isArchive, lookedAt, pictures, send, sendArchive } from "./sending.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("upload");
 const maxBytes = Number(form.dataset.maxBytes);
-const entries = []; // {file, state, id, row, outcome}: one a chosen file
+const entries = []; // {file, state, id, gallery, kind, row, outcome}: one a chosen file
 let sending = false;
 let following = false;
 
@@ -139,16 +139,17 @@ function sharedMetadata() {
   return metadata;
 }
 
-async function sendBatch(gallery, batch, metadata) {
+/** kind: "images", or "frames" in which people are to be found. */
+async function sendBatch(gallery, kind, batch, metadata) {
   for (const entry of batch) mark(entry, "sending");
   renew();
   try {
-    const results = await send(gallery, batch.map((entry) => entry.file), metadata, {
+    const results = await send(gallery, kind, batch.map((entry) => entry.file), metadata, {
       onBytes: renew,
       onRetry: (error, delay_s) => say(`${error.message} Trying again in ${delay_s} s…`),
     });
     say("");
-    batch.forEach((entry, place) => settle(entry, gallery, results[place]));
+    batch.forEach((entry, place) => settle(Object.assign(entry, { gallery, kind }), results[place]));
   } catch (error) {
     for (const entry of batch) mark(entry, "unsent", "Not sent");
     throw error;
@@ -176,11 +177,12 @@ async function sendOneArchive(gallery, entry) {
   }
 }
 
-function settle(entry, gallery, result) {
+function settle(entry, result) {
   if (result.status === "accepted") {
-    entry.id = result.image_id;
-    entry.gallery = gallery;
+    entry.id = entry.kind === "frames" ? result.frame_id : result.image_id;
     mark(entry, "accepted");
+  } else if (result.status === "duplicate" && entry.kind === "frames") {
+    mark(entry, "duplicate", `Already there as frame ${result.duplicate_of}`);
   } else if (result.status === "duplicate") {
     mark(entry, "duplicate");
     link(entry, result.duplicate_of, `Already there as picture ${result.duplicate_of}`);
@@ -201,8 +203,9 @@ async function upload() {
     $("go").href = `/?gallery=${encodeURIComponent(gallery)}`;
     history.replaceState(null, "", `/upload?gallery=${encodeURIComponent(gallery)}`);
     for (const entry of unsent().filter((each) => each.key)) await sendOneArchive(gallery, entry);
+    const kind = $("as-frames")?.checked ? "frames" : "images";
     for (const batch of batchesOf(unsent())) {
-      await sendBatch(gallery, batch, sharedMetadata());
+      await sendBatch(gallery, kind, batch, sharedMetadata());
       follow();
     }
     announce(`Upload finished: ${tally()}.`);
@@ -240,13 +243,27 @@ async function follow() {
 }
 
 async function settleIndexed(gallery, waiting) {
-  const byId = new Map(waiting.map((entry) => [entry.id, entry]));
+  const frames = waiting.filter((entry) => entry.kind === "frames");
+  if (frames.length) await settleFrames(gallery, frames);
+  const byId = new Map(waiting.filter((entry) => entry.kind !== "frames").map((entry) => [entry.id, entry]));
+  if (!byId.size) return;
   const done = await finished(gallery, new Set(byId.keys()));
   for (const id of done.searchable) {
     mark(byId.get(id), "searchable");
     link(byId.get(id), id, WORDS.searchable);
   }
   for (const { id, reason } of done.failed) mark(byId.get(id), "failed", reason);
+}
+
+/** What was found in frames; the people are pictures of their own, searchable a moment later. */
+async function settleFrames(gallery, waiting) {
+  const byId = new Map(waiting.map((entry) => [entry.id, entry]));
+  for (const { id, state, reason, people } of await lookedAt(gallery, new Set(byId.keys()))) {
+    const entry = byId.get(id);
+    const failed = state === "failed";
+    mark(entry, failed ? "failed" : "searchable", failed ? reason : "Nobody found");
+    if (people.length) link(entry, people[0].image_id, `${plural(people.length, "person", "people")} found`);
+  }
 }
 
 form.addEventListener("submit", (event) => {

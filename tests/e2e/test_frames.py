@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from indexer.records import Box
 from tests.conftest import ColourEncoder
@@ -81,6 +81,30 @@ def test_frame_fits_a_phone(crossing: Server, open_page: NewPage, scripts: bool)
         assert abs(image[side] - overlay[side]) < 1, "boxes lie over the picture"
     page.get_by_role("list", name="Other people in this frame").get_by_role("link").click()
     expect(page).to_have_url(f"{crossing.url}/pictures/2")
+
+
+def test_frames_are_uploaded_on_the_page(crossing: Server, open_page: NewPage) -> None:
+    page = open_page(crossing, "/upload?gallery=crossing")
+    both = street(size=(640, 360), red=BLUE, blue=RED)
+    nobody = street(size=(640, 360))
+    files: list[FilePayload] = [
+        {"name": name, "mimeType": "image/png", "buffer": content}
+        for name, content in (("both.png", both), ("nobody.png", nobody), ("again.png", both))
+    ]
+    page.locator("#files").set_input_files(files)
+    page.get_by_label("These are whole frames: find the people in them").press("Space")
+    page.get_by_role("button", name="Upload 3 pictures").press("Enter")
+    expect(page.get_by_role("row", name="both.png")).to_contain_text("2 people found")
+    expect(page.get_by_role("row", name="nobody.png")).to_contain_text("Nobody found")
+    expect(page.get_by_role("row", name="again.png")).to_contain_text("Already there as frame")
+    page.get_by_role("link", name="2 people found").click()
+    expect(page.get_by_text("beside 1 other person.")).to_be_visible()
+
+
+def test_page_offers_no_frames_without_a_detector(server: Server, open_page: NewPage) -> None:
+    page = open_page(server, "/upload?gallery=street")
+    expect(page.get_by_role("button", name="Choose pictures…")).to_be_visible()
+    expect(page.locator("#as-frames")).to_have_count(0)
 
 
 def test_picture_of_no_frame_has_no_others(server: Server, open_page: NewPage) -> None:
