@@ -156,13 +156,18 @@ class CaseExport:
         self._exhibits.append(exhibit_entry(exhibit, entry, self.begun.at))
 
     def _open(self, picture: ImageDetail) -> BinaryIO | None:
-        """Its bytes; None where it was deleted meanwhile. Raises ObjectMissing."""
+        """Its bytes; None where it was deleted meanwhile, though others of its frame may have the
+        same. Raises ObjectMissing."""
         try:
-            return self.store.open(picture.sha256)
+            opened = self.store.open(picture.sha256)
         except ObjectMissing:
             if self.catalogue.images([picture.id]):
                 raise
             return None
+        if self.catalogue.images([picture.id]):
+            return opened
+        opened.close()
+        return None
 
     def _crop(self, picture: ImageDetail) -> bytes | None:
         if picture.box is None:

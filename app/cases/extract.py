@@ -20,6 +20,7 @@ from app.cases.schemas import CaseDetail
 from app.views import read_audit_row, show_audit_row
 from indexer.audit_log import FORMAT, NO_HASH, AuditLog, AuditRow, chained, digest_of, link
 from indexer.case_rows import told_of
+from indexer.records import MAX_ID
 
 EXTRACT_FORMAT = 1
 _MOST_DIGESTS = 1_000  # of a line
@@ -148,7 +149,7 @@ def _follow(found: Extract, said: dict[str, Any], *, is_first: bool) -> Iterator
     if is_first:
         if said["format"] != EXTRACT_FORMAT:
             raise ValueError(f"expected format {EXTRACT_FORMAT}, got {said['format']!r}")
-        found.seq, found.hash = int(said["after"]["seq"]), str(said["after"]["hash"])
+        found.seq, found.hash = _number(said["after"]["seq"]), str(said["after"]["hash"])
         found.first_seq = found.seq + 1
         return
     if "row" in said:
@@ -166,10 +167,16 @@ def _follow(found: Extract, said: dict[str, Any], *, is_first: bool) -> Iterator
             found.num_digests += 1
             yield found.seq, found.hash
     else:
-        if (num_rows := int(said["unlinked"])) < 1:
-            raise ValueError(f"expected 1 row or more, got {num_rows}")
+        num_rows = _number(said["unlinked"], least=1)
         found.seq, found.hash = found.seq + num_rows, str(said["hash"])
         found.unlinked += num_rows
+
+
+def _number(given: object, least: int = 0) -> int:
+    """Raises ValueError for what the log can't have as many rows."""
+    if type(given) is not int or not least <= given <= MAX_ID:
+        raise ValueError(f"expected a number of rows, {least} to {MAX_ID}")
+    return given
 
 
 def _meets(known: tuple[int, str] | None, seq: int, digest: str) -> bool:

@@ -134,7 +134,7 @@ def _parse(content: bytes) -> Manifest:
         manifest = Manifest.model_validate_json(json.dumps(document))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = shown(".".join(map(str, first["loc"])))
         raise SourceBroken("manifest", f"{MANIFEST}: {where}: {first['msg']}") from None
     except (ValueError, RecursionError) as error:
         raise SourceBroken("manifest", f"{MANIFEST} can't be read as JSON: {error}") from None

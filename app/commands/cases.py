@@ -175,10 +175,11 @@ def verify(
     """
     from app.cases.verify import check_case
     from app.commands.audit import parse_head
+    from app.imports.entries import shown
 
     found = check_case(file, None if head is None else parse_head(head))
     for one in found.files:
-        typer.echo(f"{one.state:8s} {one.name}{one.why and ': '}{one.why}")
+        typer.echo(f"{one.state:8s} {shown(one.name)}{one.why and ': '}{one.why}")
     typer.echo(_say_extract(found))
     typer.echo(f"Manifest SHA-256 {found.manifest_sha256}")
     faults = [] if found.is_whole else ["it is not as it was exported, see above"]
@@ -192,7 +193,8 @@ def verify(
     if faults:
         raise CommandError(f"{file}: {'; '.join(faults)}")
     case = found.manifest.case
-    typer.echo(f"{file}: case {case.id}, {case.name}, of gallery {case.gallery}, is whole.")
+    named = f"case {case.id}, {shown(case.name)}, of gallery {shown(case.gallery)}"
+    typer.echo(f"{file}: {named}, is whole.")
 
 
 def _say_extract(found: CaseCheck) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import zipfile
 from pathlib import Path
 
@@ -73,6 +74,25 @@ def test_changed_zip_ends_with_exit_code_1(folder: Path, tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "extra    pictures/02-more.jpg: the manifest does not list it" in result.stdout
     assert isinstance(result.exception, CommandError)
+
+
+def test_names_of_a_zip_write_nothing_over_on_a_terminal(folder: Path, tmp_path: Path) -> None:
+    number = run(folder, "cases", "create", "Harbour \u202e", "-g", "g").strip()
+    out, made = tmp_path / "case.zip", tmp_path / "made.zip"
+    run(folder, "cases", "export", number, "--out", str(out))
+    assert "Harbour \ufffd, of gallery g, is whole." in run(folder, "cases", "verify", str(out))
+    with zipfile.ZipFile(out) as archive, zipfile.ZipFile(made, "w") as changed:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "manifest.json":
+                manifest = json.loads(content)
+                more = {"name": "\x1b[2J\nwhole", "size_bytes": 1, "sha256": "0" * 64}
+                manifest["files"].append(more)
+                content = json.dumps(manifest).encode()
+            changed.writestr(name, content)
+    result = CliRunner().invoke(cli.app, ["cases", "verify", str(made)])
+    assert result.exit_code == 1
+    assert "missing  \ufffd[2J\ufffdwhole: it is not in the zip" in result.stdout
 
 
 def test_verify_needs_neither_database_nor_model(folder: Path, tmp_path: Path) -> None:

@@ -251,6 +251,29 @@ def test_picture_deleted_while_it_is_exported_is_left_out(
     assert check_case(path).is_whole
 
 
+def test_person_deleted_while_exported_is_left_out_though_the_frame_stays(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for box in ([10, 20, 40, 60], [60, 20, 40, 60]):
+        api.fill(("frame.png", FRAME), metadata={"frame.png": {"box": box}})
+    made = begin(api, 1, 2)
+    open_picture, deleting = exporting.CaseExport._open, iter([2])
+
+    def open_after_deletion(self: Any, image: Any) -> Any:
+        if image.id == 2:
+            for image_id in deleting:
+                delete_image(api.services.catalogue, api.services.store, image_id)
+        return open_picture(self, image)
+
+    monkeypatch.setattr(exporting.CaseExport, "_open", open_after_deletion)
+    path = export(api, made["id"], tmp_path)
+    first, second = manifest_of(path)["exhibits"]
+    assert first["picture"]["id"] == 1
+    assert (second["picture"], second["note"], second["found"]) == (None, "", None)
+    assert b"note on 2" not in b"".join(read(path).values())
+    assert check_case(path).is_whole
+
+
 def test_missing_bytes_are_told_before_anything_is_sent(api: Api, case: dict[str, Any]) -> None:
     api.services.store.delete(hashlib.sha256(FRAME).hexdigest())
     answer = api.http.get(f"/cases/{case['id']}/export")
@@ -337,6 +360,12 @@ def with_manifest(files: dict[str, bytes], change: Callable[[Any], object]) -> d
     return files | {"manifest.json": json.dumps(manifest).encode()}
 
 
+def prolonged(files: dict[str, bytes], *more: object) -> dict[str, bytes]:
+    """With more lines after those of the extract."""
+    lines = [json.loads(line) for line in files["audit.jsonl"].splitlines()]
+    return with_extract(files, [*lines, *more])
+
+
 def changed_row(files: dict[str, bytes], **values: object) -> dict[str, bytes]:
     """With the first row of the extract changed, and the manifest made to fit."""
     lines = [json.loads(line) for line in files["audit.jsonl"].splitlines()]
@@ -420,6 +449,10 @@ def test_change_of_a_file_shows(
         (without_a_line, "expected row 2, got row 3"),
         (lambda files: with_extract(files, []), "it has no rows"),
         (lambda files: with_extract(files, [[]]), "expected an object"),
+        (
+            lambda files: prolonged(files, {"unlinked": 10**4299, "hash": "0"}),
+            "expected a number of rows, 1 to",
+        ),
         (lambda files: with_extract(files, [{"format": 9}]), "expected format 1, got 9"),
         (
             lambda files: with_manifest(
@@ -540,6 +573,7 @@ def test_hostile_zip_gets_a_clear_answer(
     [
         (lambda one: one.update(format=2), "format: Input should be 1"),
         (lambda one: one.update(more=1), "more: Extra inputs are not permitted"),
+        (lambda one: one.update({"\x1b[2J": 1}), "\ufffd[2J: Extra inputs are not permitted"),
         (lambda one: one["files"].append(one["files"][0]), "lists 'pictures/01-harbour-1.jpg' 2"),
         (lambda one: one["files"].pop(0), "does not list 'pictures/01-harbour-1.jpg'"),
         (lambda one: one["files"][0].update(name="manifest.json"), "lists 'manifest.json'"),
