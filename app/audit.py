@@ -15,6 +15,7 @@ from app.services import Services
 from indexer.audit_log import Action, Deed
 from indexer.catalogue import Catalogue
 from indexer.errors import (
+    FrameNotFound,
     GalleryNotFound,
     ImageNotFound,
     IndexerError,
@@ -22,7 +23,7 @@ from indexer.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from indexer.frames import Frame, FrameNotFound
+from indexer.frames import Frame
 from indexer.records import Image
 
 _NOT_FOUND = (GalleryNotFound, ImageNotFound, FrameNotFound)

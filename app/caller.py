@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.errors import GalleryNotFound, ImageNotFound
+from indexer.errors import (
+    CaseNotFound,
+    FrameNotFound,
+    GalleryNotFound,
+    ImageNotFound,
+    ImportNotFound,
+)
 from indexer.key_ring import SCOPES, Scope
 
 if TYPE_CHECKING:
@@ -48,27 +54,18 @@ class Caller:
 
     def require_sight_of_frame(self, frame_id: int, catalogue: Catalogue) -> None:
         """Raises FrameNotFound for one that is not in its galleries."""
-        if self.galleries is not None:
-            from indexer.frames import FrameNotFound
-
-            if not self.sees(catalogue.frames.frame(frame_id).gallery):
-                raise FrameNotFound(frame_id)
+        if self.galleries is not None and not self.sees(catalogue.frames.frame(frame_id).gallery):
+            raise FrameNotFound(frame_id)
 
     def require_sight_of_import(self, import_id: int, catalogue: Catalogue) -> None:
         """Raises ImportNotFound for one that is not into its galleries."""
-        if self.galleries is not None:
-            from indexer.import_jobs import ImportNotFound
-
-            if not self.sees(catalogue.imports.find(import_id).gallery):
-                raise ImportNotFound(import_id)
+        if self.galleries is not None and not self.sees(catalogue.imports.find(import_id).gallery):
+            raise ImportNotFound(import_id)
 
     def require_sight_of_case(self, case_id: int, catalogue: Catalogue) -> None:
         """Raises CaseNotFound for one that is not of its galleries."""
-        if self.galleries is not None:
-            from indexer.case_errors import CaseNotFound
-
-            if not self.sees(catalogue.cases.find(case_id).gallery):
-                raise CaseNotFound(case_id)
+        if self.galleries is not None and not self.sees(catalogue.cases.find(case_id).gallery):
+            raise CaseNotFound(case_id)
 
     def visible(self, galleries: Iterable[Gallery]) -> list[Gallery]:
         """Those of these that exist for it."""

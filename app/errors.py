@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from indexer import case_errors, frames, import_jobs, map_jobs
 from indexer import errors as indexer
 
 
@@ -181,20 +180,20 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.InvalidKey: "invalid_key",
     indexer.KeyExists: "key_exists",
     indexer.KeyNotFound: "key_not_found",
-    frames.FrameNotFound: "frame_not_found",
-    import_jobs.ImportNotFound: "import_not_found",
-    import_jobs.ImportEnded: "import_ended",
-    import_jobs.KeyReused: "idempotency_key_reused",
-    map_jobs.MapNotDrawn: "map_not_drawn",
-    map_jobs.MapEnded: "map_ended",
-    case_errors.CaseNotFound: "case_not_found",
-    case_errors.CaseExists: "case_exists",
-    case_errors.CaseClosed: "case_closed",
-    case_errors.CaseFull: "case_full",
-    case_errors.CaseChanged: "case_changed",
-    case_errors.ExhibitNotFound: "exhibit_not_found",
-    case_errors.ExhibitExists: "exhibit_exists",
-    case_errors.ExhibitEmpty: "exhibit_empty",
+    indexer.FrameNotFound: "frame_not_found",
+    indexer.ImportNotFound: "import_not_found",
+    indexer.ImportEnded: "import_ended",
+    indexer.KeyReused: "idempotency_key_reused",
+    indexer.MapNotDrawn: "map_not_drawn",
+    indexer.MapEnded: "map_ended",
+    indexer.CaseNotFound: "case_not_found",
+    indexer.CaseExists: "case_exists",
+    indexer.CaseClosed: "case_closed",
+    indexer.CaseFull: "case_full",
+    indexer.CaseChanged: "case_changed",
+    indexer.ExhibitNotFound: "exhibit_not_found",
+    indexer.ExhibitExists: "exhibit_exists",
+    indexer.ExhibitEmpty: "exhibit_empty",
     indexer.ObjectMissing: "picture_missing",
     indexer.StorageFull: "storage_full",
     indexer.StorageUnavailable: "storage_unavailable",

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from indexer.audit_log import AuditLog, Deed
-from indexer.case_errors import CaseClosed, CaseNotFound, ExhibitNotFound
 from indexer.case_tables import cases, exhibits
 from indexer.database import Database
+from indexer.errors import CaseClosed, CaseNotFound, ExhibitNotFound
 from indexer.records import MAX_ID
 from indexer.tables import galleries, images
 

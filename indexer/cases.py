@@ -12,11 +12,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from indexer.audit_log import AuditLog, Deed
-from indexer.case_errors import CaseChanged, CaseClosed, CaseExists
 from indexer.case_rows import Case, case_of, find_case, lock_case, put_on_record, select_cases
 from indexer.case_tables import cases, exhibits
 from indexer.database import Database
-from indexer.errors import LegalHold
+from indexer.errors import CaseChanged, CaseClosed, CaseExists, LegalHold
 from indexer.exhibits import Exhibits
 from indexer.holdings import find_gallery, lock_galleries
 from indexer.orphan_list import in_parts

@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Connection, case, delete, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from indexer.audit_log import AuditLog, Deed
-from indexer.case_errors import CaseChanged, CaseFull, ExhibitEmpty, ExhibitExists
 from indexer.case_rows import (
     Exhibit,
     exhibit_of,
@@ -20,7 +19,7 @@ from indexer.case_rows import (
 )
 from indexer.case_tables import exhibits
 from indexer.database import Database
-from indexer.errors import ImageNotFound
+from indexer.errors import CaseChanged, CaseFull, ExhibitEmpty, ExhibitExists, ImageNotFound
 from indexer.holdings import find_gallery, lock_galleries
 from indexer.records import MAX_ID
 from indexer.tables import images

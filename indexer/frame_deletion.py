@@ -7,10 +7,9 @@ from sqlalchemy import select
 from indexer.catalogue import Catalogue
 from indexer.deletion import leaving_bytes_to_sweep, sweep_one
 from indexer.erasure_ledger import Ledger
-from indexer.errors import LegalHold
+from indexer.errors import FrameNotFound, LegalHold
 from indexer.frame_removal import erased_frames, lock_frames, people_of, remove_frame_rows
 from indexer.frame_tables import frames
-from indexer.frames import FrameNotFound
 from indexer.holdings import lock_galleries
 from indexer.records import MAX_ID
 from indexer.storage import ObjectStore

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, Select, func, select
 
 from indexer.database import Database
-from indexer.errors import IndexerError
+from indexer.errors import FrameNotFound
 from indexer.frame_tables import detections, frames
 from indexer.frame_work import FrameWork
 from indexer.holdings import find_gallery
@@ -23,13 +23,6 @@ from indexer.records import MAX_ID, Box, ImageMetadata, PictureHeader
 from indexer.tables import galleries, images
 
 FrameState = Literal["pending", "done", "failed"]
-
-
-class FrameNotFound(IndexerError):
-    """No frame has this id."""
-
-    def __init__(self, frame_id: int) -> None:
-        super().__init__(f"there is no frame {frame_id}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from indexer.database import Database
-from indexer.errors import IndexerError
+from indexer.errors import ImportEnded, ImportNotFound, KeyReused
 from indexer.holdings import find_gallery
 from indexer.import_work import ACTIVE, EntryResult, EntryStatus, ImportWork
 from indexer.orphan_list import in_parts
@@ -19,27 +19,6 @@ from indexer.tables import galleries, images, import_entries, imports
 
 Source = Literal["archive", "folder", "bucket"]
 ImportState = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
-
-
-class ImportNotFound(IndexerError):
-    """No import has this id."""
-
-    def __init__(self, import_id: int) -> None:
-        super().__init__(f"there is no import {import_id}")
-
-
-class ImportEnded(IndexerError):
-    """It is over, so it can't be cancelled."""
-
-    def __init__(self, import_id: int, state: str) -> None:
-        super().__init__(f"import {import_id} is {state} already")
-
-
-class KeyReused(IndexerError):
-    """The idempotency key was sent before, with another request."""
-
-    def __init__(self, import_id: int) -> None:
-        super().__init__(f"this Idempotency-Key was used for another request, import {import_id}")
 
 
 @dataclass(frozen=True, slots=True)

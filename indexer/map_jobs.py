@@ -11,27 +11,13 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from indexer.database import Database
-from indexer.errors import IndexerError
+from indexer.errors import MapEnded
 from indexer.holdings import find_gallery
 from indexer.map_layout import NOBODY
 from indexer.map_work import UNDER_WAY, MapWork
 from indexer.tables import map_points, maps
 
 MapState = Literal["waiting", "running", "done", "failed", "cancelled"]
-
-
-class MapNotDrawn(IndexerError):
-    """The gallery has no map, or none of the model that is served."""
-
-    def __init__(self, gallery: str) -> None:
-        super().__init__(f"no map of gallery {gallery!r} has been drawn")
-
-
-class MapEnded(IndexerError):
-    """No map is being drawn, so that can't be cancelled."""
-
-    def __init__(self, gallery: str) -> None:
-        super().__init__(f"no map of gallery {gallery!r} is being drawn")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from app.audit import put_on_record
 from app.caller import Caller
 from app.imports.sweep import drop_archive
 from indexer.catalogue import Catalogue
-from indexer.errors import IndexerError
-from indexer.import_jobs import ImportEnded, ImportJob
+from indexer.errors import ImportEnded, IndexerError
+from indexer.import_jobs import ImportJob
 from indexer.storage import ObjectStore
 
 

@@ -20,12 +20,13 @@ from indexer.catalogue import Catalogue
 from indexer.errors import (
     DatabaseUnavailable,
     GalleryNotFound,
+    ImportNotFound,
     IndexerError,
     ObjectMissing,
     StorageFull,
     StorageUnavailable,
 )
-from indexer.import_jobs import ImportJob, ImportNotFound
+from indexer.import_jobs import ImportJob
 from indexer.import_work import ImportLost, Lease
 from indexer.storage import ObjectStore
 

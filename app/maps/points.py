@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from app.maps.schemas import MapPointList
 from app.services import Services
 from indexer.columns import NO_TIME
+from indexer.errors import MapNotDrawn
 from indexer.gallery_view import GalleryView, PictureTable
-from indexer.map_jobs import MapJob, MapNotDrawn, MapPoints
+from indexer.map_jobs import MapJob, MapPoints
 from indexer.map_layout import NOBODY, place
 
 MAX_CAME_SINCE = 5_000

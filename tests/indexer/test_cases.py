@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from indexer.audit_log import Deed
-from indexer.case_errors import (
+from indexer.case_rows import Exhibit
+from indexer.case_tables import cases, exhibits
+from indexer.catalogue import Catalogue
+from indexer.deletion import delete_gallery, delete_image
+from indexer.erasure import obey_ledger
+from indexer.errors import (
     CaseChanged,
     CaseClosed,
     CaseExists,
@@ -22,13 +27,10 @@ from indexer.case_errors import (
     ExhibitEmpty,
     ExhibitExists,
     ExhibitNotFound,
+    GalleryNotFound,
+    ImageNotFound,
+    LegalHold,
 )
-from indexer.case_rows import Exhibit
-from indexer.case_tables import cases, exhibits
-from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
-from indexer.erasure import obey_ledger
-from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
 from indexer.frame_deletion import delete_frame
 from indexer.frame_worker import FrameWorker
 from indexer.records import Box

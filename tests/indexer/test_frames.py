@@ -19,11 +19,11 @@ from sqlalchemy import update
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_gallery, delete_image
 from indexer.erasure import obey_ledger
-from indexer.errors import DatabaseUnavailable, LegalHold
+from indexer.errors import DatabaseUnavailable, FrameNotFound, LegalHold
 from indexer.frame_deletion import delete_frame
 from indexer.frame_tables import frames
 from indexer.frame_worker import DetectorBroken, FrameWorker, Threshold
-from indexer.frames import Frame, FrameCounts, FrameNotFound
+from indexer.frames import Frame, FrameCounts
 from indexer.ingest import accept
 from indexer.records import Box, Duplicate, ImageMetadata
 from indexer.retention import expire

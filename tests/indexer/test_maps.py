@@ -19,7 +19,8 @@ from sqlalchemy import func, select
 from indexer import map_runner
 from indexer.catalogue import Catalogue
 from indexer.deletion import delete_gallery, delete_image
-from indexer.map_jobs import MapEnded, MapJob
+from indexer.errors import MapEnded
+from indexer.map_jobs import MapJob
 from indexer.map_layout import NOBODY, Layout
 from indexer.map_runner import MapRunner
 from indexer.map_work import MapLease, MapLost
