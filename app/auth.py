@@ -206,13 +206,21 @@ def _refuse(
     if is_page:
         problem = explain(error)
         if problem.status == 401:
-            asked = f"{connection.url.path}?{connection.url.query}".rstrip("?")
-            return RedirectResponse(f"/login?{urlencode({'next': asked})}", 303)
+            return RedirectResponse(f"/login?{urlencode({'next': _next_of(connection)})}", 303)
         request = Request(connection.scope)
         page = render(request, "error.html", {"problem": problem}, problem.status)
         page.headers.update(getattr(error, "headers", {}))
         return page
     return answer_problem(connection.scope, error)
+
+
+def _next_of(connection: HTTPConnection) -> str:
+    """Where to go after logging in: what was asked for, unless it is a form's alone."""
+    try:
+        find_target("GET", connection.url.path)
+    except ProblemError:
+        return "/"
+    return f"{connection.url.path}?{connection.url.query}".rstrip("?")
 
 
 def _wants_page(connection: HTTPConnection) -> bool:

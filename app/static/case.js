@@ -15,7 +15,11 @@ async function send(url, fields, said) {
     return announceTrouble(UNREACHABLE);
   }
   const next = page.getElementById("main");
-  if (!next || !page.getElementById("exhibits") || !response.url.includes("/casebook/")) return location.assign(response.url);
+  if (!page.getElementById("exhibits")) {
+    if (response.ok && next && !response.url.includes("/login")) return location.assign(response.url);
+    const said = (page.querySelector("[role=alert]") ?? page.querySelector("h1"))?.textContent ?? `${response.status}`;
+    return announceTrouble(`${said.trim().replace(/\.$/, "")}. Nothing was changed; what you wrote is still here.`, true);
+  }
   show(page, next, fields);
   announce(page.querySelector("[role=alert]") ? page.querySelector("[role=alert]").textContent : said);
 }
@@ -39,13 +43,19 @@ function show(page, next, sent) {
   showGrips();
 }
 
-function announceTrouble(words) {
+/** isElsewhere: the same page in another tab says what has to be done first. */
+function announceTrouble(words, isElsewhere = false) {
   document.getElementById("trouble")?.remove();
   const notice = document.createElement("p");
   notice.id = "trouble";
   notice.className = "notice wrong";
   notice.setAttribute("role", "alert");
   notice.textContent = words;
+  if (isElsewhere) {
+    const link = document.createElement("a");
+    Object.assign(link, { href: location.pathname, target: "_blank", textContent: "Look in another tab" });
+    notice.append(" ", link, ", then try again.");
+  }
   main.prepend(notice);
 }
 

@@ -172,6 +172,8 @@ def test_case_of_a_gallery_that_asks_why(filled: Api) -> None:
     page = filled.http.get("/casebook/1")
     assert page.status_code == 422
     assert "red.jpg" not in page.text and 'name="reason"' in page.text
+    late = post(filled, "/casebook/1/exhibits/1", do="note", version=1, note="he <runs>")
+    assert late.status_code == 422 and "he &lt;runs&gt;" in late.text, "it is not lost"
     assert "red.jpg" in filled.http.get("/casebook/1?reason=case+12").text
 
 

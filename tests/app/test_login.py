@@ -45,6 +45,18 @@ def test_page_leads_to_the_login_and_back(api: Api, secret: str) -> None:
     assert "ops" in response.text
 
 
+@pytest.mark.parametrize(
+    ("form", "then"),
+    [("/casebook/1", "/casebook/1"), ("/casebook/1/exhibits/1", "/"), ("/map/cancel", "/")],
+)
+def test_login_after_a_form_leads_to_no_address_of_a_form(
+    api: Api, secret: str, form: str, then: str
+) -> None:
+    sent = api.http.post(form, headers=ORIGIN, follow_redirects=False)
+    assert sent.status_code == 303
+    assert f'name="next" value="{then}"' in api.http.get(sent.headers["location"]).text
+
+
 def test_cookie_is_out_of_reach_of_scripts_and_other_sites(api: Api, secret: str) -> None:
     response = api.http.post("/login", data={"key": secret}, headers=ORIGIN, follow_redirects=False)
     cookie = response.headers["set-cookie"]

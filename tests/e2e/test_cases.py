@@ -129,6 +129,34 @@ def test_note_that_is_typed_outlasts_other_steps_and_other_people(
     assert [one.note for one in exhibits] == ["note on 2", "theirs"]
 
 
+def test_note_outlasts_a_reason_that_holds_no_more_and_a_case_that_is_gone(
+    town: Server, open_page: NewPage, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.shown.SAME_FOR_S", 0.0)
+    begin(town, 1, 2)
+    catalogue = town.services.catalogue
+    page = open_page(town, "/casebook/1")
+    catalogue.change_gallery("street", {"reason_required": True})
+    watched.expected = ("422", "404")
+    note, save = page.locator(".noting textarea").first, page.get_by_role("button", name="Save the")
+    note.fill("mine")
+    save.first.click()
+    expect(page.get_by_role("alert")).to_contain_text("Say why you look. Nothing was changed")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Look in another tab").click()
+    opened.value.get_by_label("Reason").fill("case 12")
+    opened.value.get_by_role("button", name="Show the case").click()
+    expect(opened.value.get_by_role("heading", name="Harbour")).to_be_visible()
+    save.first.click()
+    expect(page.locator("#announcer")).to_have_text("Note saved")
+    assert catalogue.cases.exhibits.all(1)[0].note == "mine"
+    catalogue.cases.delete(1, Deed(who="somebody", action="case"))
+    note.fill("more")
+    save.first.click()
+    expect(page.get_by_role("alert")).to_contain_text("No such case")
+    expect(note).to_have_value("more")
+
+
 def test_cases_work_without_scripts(town: Server, open_page: NewPage) -> None:
     page = open_page(town, RED, java_script_enabled=False)
     page.locator("a.collect-link").first.click()
