@@ -250,11 +250,11 @@ def test_stopping_and_cancelling_end_the_drawing(
     ask(catalogue)
     with runner.running():
         wait_until(lambda: bool(_children()), 90)
-    assert newest(catalogue).state == "waiting", "given back for another"
+    wait_until(lambda: newest(catalogue).state == "waiting", 30)  # given back for another
     with runner.running():
         wait_until(lambda: bool(_children()), 90)
         catalogue.maps.cancel("g", MODEL)
-        wait_until(lambda: not _children(), 10)
+        wait_until(lambda: not _children(), 30)
     assert newest(catalogue).state == "cancelled" and num_points(catalogue) == 0
     wait_until(lambda: not [one for one in threading.enumerate() if one.name == "maps"])
 
