@@ -55,6 +55,7 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/galleries/{gallery}/map/points"): needs("search"),
     ("POST", "/galleries/{gallery}/frames"): needs("ingest"),
     ("GET", "/galleries/{gallery}/frames"): needs("search", "ingest"),
+    ("POST", "/galleries/{gallery}/frames/known"): needs("ingest"),
     ("GET", "/frames/{frame_id}"): needs("search", "ingest"),
     ("GET", "/frames/{frame_id}/content"): needs("search"),
     ("DELETE", "/frames/{frame_id}"): needs("admin"),

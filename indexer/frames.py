@@ -18,7 +18,7 @@ from indexer.errors import FrameNotFound
 from indexer.frame_tables import detections, frames
 from indexer.frame_work import FrameWork
 from indexer.holdings import find_gallery
-from indexer.new_rows import add_pending, bytes_row, retry_failed
+from indexer.new_rows import add_pending, bytes_row, known_hashes, retry_failed
 from indexer.records import MAX_ID, Box, ImageMetadata, PictureHeader
 from indexer.tables import galleries, images
 
@@ -108,6 +108,13 @@ class Frames:
     def retry_failed(self, row_id: int) -> bool:
         """Give a failed frame its attempts back; whether it was one."""
         return retry_failed(self._database, frames, row_id)
+
+    def known(self, gallery: str, hashes: Sequence[str]) -> set[str]:
+        """Of these hashes, those of frames in the gallery that need not be sent, see known_hashes.
+        Raises GalleryNotFound."""
+        with self._database.read() as connection:
+            mine = frames.c.gallery_id == find_gallery(connection, gallery)
+            return known_hashes(connection, frames, hashes, mine)
 
     def frame(self, frame_id: int) -> Frame:
         """Raises FrameNotFound."""

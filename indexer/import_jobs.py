@@ -13,7 +13,7 @@ from indexer.database import Database
 from indexer.errors import ImportEnded, ImportNotFound, KeyReused
 from indexer.holdings import find_gallery
 from indexer.import_work import ACTIVE, EntryResult, EntryStatus, ImportWork
-from indexer.orphan_list import in_parts
+from indexer.new_rows import known_hashes
 from indexer.records import MAX_ID
 from indexer.tables import galleries, images, import_entries, imports
 
@@ -179,16 +179,11 @@ class ImportJobs:
             return {(row.name, row.line) for row in connection.execute(statement.where(mine))}
 
     def known(self, gallery: str, hashes: Sequence[str]) -> set[str]:
-        """Of these hashes, those of whole pictures in the gallery that have not failed: who sends
-        one that has wants it tried again. Raises GalleryNotFound."""
-        found: set[str] = set()
+        """Of these hashes, those of whole pictures in the gallery that need not be sent, see
+        known_hashes. Raises GalleryNotFound."""
         with self._database.read() as connection:
-            gallery_id = find_gallery(connection, gallery)
-            for some in in_parts(hashes):
-                mine = (images.c.gallery_id == gallery_id) & images.c.sha256.in_(some)
-                good = (images.c.crop == "") & (images.c.state != "failed")
-                found |= set(connection.scalars(select(images.c.sha256).where(mine & good)))
-        return found
+            mine = images.c.gallery_id == find_gallery(connection, gallery)
+            return known_hashes(connection, images, hashes, mine & (images.c.crop == ""))
 
     def archives(self, *, active: bool) -> dict[str, int]:
         """Names of archives in storage that belong to imports under way, or to ended ones, with

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from sqlalchemy import Connection, Table, update
+from sqlalchemy import ColumnElement, Connection, Table, select, update
 
 from indexer import notices
 from indexer.database import Database
+from indexer.orphan_list import in_parts
 from indexer.records import ImageMetadata, PictureHeader
 
 
@@ -50,6 +51,19 @@ def retry_failed(database: Database, table: Table, row_id: int) -> bool:
         if is_one:
             notices.tell(database, connection, notices.PENDING)
         return is_one
+
+
+def known_hashes(
+    connection: Connection, table: Table, hashes: Iterable[str], mine: ColumnElement[bool]
+) -> set[str]:
+    """Of these hashes, those of rows of `mine` that have not failed: who sends one that has wants
+    it tried again."""
+    good = mine & (table.c.state != "failed")
+    found: set[str] = set()
+    for some in in_parts(hashes):
+        wanted = select(table.c.sha256).where(good, table.c.sha256.in_(some))
+        found.update(connection.scalars(wanted))
+    return found
 
 
 def bytes_row(

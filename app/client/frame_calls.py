@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx
 
-from app.client.call import Call, Page, Talk, as_, ask, given, nothing, to_page, to_path
-from app.client.pictures import Picture, batches, upload_form
+from app.client.call import Call, Page, Talk, as_, given, nothing, to_page, to_path
+from app.client.pictures import Picture
+from app.client.sending import ask_known, send
 from app.frame_schemas import (
     FrameDetail,
     FrameList,
     FrameState,
+    FrameTotals,
     FrameUploadResponse,
     FrameUploadResult,
 )
+from app.schemas import MAX_ID
 
 
-def upload_frames(gallery: str, frames: Iterable[Picture | Path]) -> Talk[list[FrameUploadResult]]:
+def upload_frames(
+    gallery: str,
+    frames: Iterable[Picture | Path],
+    on_result: Callable[[FrameUploadResult], object] = lambda _: None,
+) -> Talk[list[FrameUploadResult]]:
     """Send whole frames, some at a time; what became of each, in order. As upload otherwise."""
-    results: list[FrameUploadResult] = []
     path = to_path("galleries", gallery, "frames")
-    for batch in batches(frames):
-        call = Call("POST", path, as_(FrameUploadResponse), form=upload_form(batch))
-        results += (yield from ask(call)).results
-    return results
+    return send(path, frames, lambda answer: as_(FrameUploadResponse)(answer).results, on_result)
+
+
+def known_frames(gallery: str, hashes: Iterable[str]) -> Talk[set[str]]:
+    """Of the SHA-256 of frames' bytes, those that the gallery has already as frames."""
+    return ask_known(to_path("galleries", gallery, "frames", "known"), hashes)
+
+
+def frame_counts(gallery: str) -> Call[FrameTotals]:
+    """Frames by state, and the people found in them. Nobody is shown, so nothing is on record."""
+    behind_all = given(after_id=MAX_ID, limit=1)
+    path = to_path("galleries", gallery, "frames")
+    return Call("GET", path, lambda answer: as_(FrameList)(answer).counts, behind_all)
 
 
 def frames(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx
 
-from app.client.call import Call, Page, Talk, as_, ask, given, nothing, to_page, to_path
-from app.client.pictures import Picture, batches, upload_form
-from app.imports.schemas import MAX_KNOWN, KnownResponse
+from app.client.call import Call, Page, Talk, as_, given, nothing, to_page, to_path
+from app.client.pictures import Picture
+from app.client.sending import ask_known, send
 from app.schemas import (
     ImageAttention,
     ImageDetail,
@@ -30,24 +30,13 @@ def upload(
     on_result: called with each as soon as it is known. Sending a picture again is harmless: it is
     a duplicate then. Raises OSError for a file that can't be read; those before it are in.
     """
-    results: list[UploadResult] = []
     path = to_path("galleries", gallery, "images")
-    for batch in batches(pictures):
-        call = Call("POST", path, as_(UploadResponse), form=upload_form(batch))
-        for result in (yield from ask(call)).results:
-            on_result(result)
-            results.append(result)
-    return results
+    return send(path, pictures, lambda answer: as_(UploadResponse)(answer).results, on_result)
 
 
 def known(gallery: str, hashes: Iterable[str]) -> Talk[set[str]]:
     """Of the SHA-256 of pictures' bytes, those that the gallery has already."""
-    found: set[str] = set()
-    path = to_path("galleries", gallery, "images", "known")
-    for some in _parts(hashes):
-        answer = yield from ask(Call("POST", path, as_(KnownResponse), body={"sha256": some}))
-        found.update(answer.known)
-    return found
+    return ask_known(to_path("galleries", gallery, "images", "known"), hashes)
 
 
 def images(
@@ -103,9 +92,3 @@ def delete_image(image_id: int, *, reason: str | None = None) -> Call[None]:
 def _bytes(image_id: int, kind: str, reason: str | None) -> Call[bytes]:
     path = to_path("images", image_id, kind)
     return Call("GET", path, lambda answer: answer.content, given(reason=reason))
-
-
-def _parts(hashes: Iterable[str]) -> Iterator[list[str]]:
-    wanted = list(hashes)
-    for start in range(0, len(wanted), MAX_KNOWN):
-        yield wanted[start : start + MAX_KNOWN]

@@ -171,6 +171,8 @@ class Passerby(_Sender):
     delete_image = call_of(image_calls.delete_image)
 
     upload_frames = talk_of(frame_calls.upload_frames)
+    known_frames = talk_of(frame_calls.known_frames)
+    frame_counts = call_of(frame_calls.frame_counts)
     frames = pages_of(frame_calls.frames)
     frame = call_of(frame_calls.frame)
     frame_content = call_of(frame_calls.frame_content)

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.audit import deletion_on_record, frames_on_record
-from app.deps import AppCaller, AppServices, AppSettings, FrameId, GallerySlug
+from app.deps import AppCaller, AppServices, AppSettings, FrameId, GallerySlug, require_json
 from app.documentation import UPLOAD_BODY, problems
 from app.errors import ProblemError
 from app.frame_schemas import FrameDetail, FrameList, FrameState, FrameUploadResponse
 from app.frame_views import show_frame, show_frames, store_frames
+from app.imports.schemas import KnownRequest, KnownResponse
 from app.pictures import content_response
 from app.routes.images import Why, read_form
 from app.schemas import MAX_ID
@@ -84,6 +85,27 @@ def list_page(
     if any(frame.people for frame in found[:limit]):
         frames_on_record(services, caller, gallery, found[:limit], "frames: details", reason)
     return show_frames(found, limit, counts)
+
+
+@router.post(
+    "/galleries/{gallery}/frames/known",
+    summary="Ask which frames are there already",
+    dependencies=[Depends(need_detector), Depends(require_json)],
+    responses=problems(
+        "malformed_json",
+        "origin_refused",
+        "gallery_not_found",
+        "no_detector",
+        "request_too_large",
+        "unsupported_media_type",
+        "validation_failed",
+    ),
+)
+def known(gallery: GallerySlug, request: KnownRequest, services: AppServices) -> KnownResponse:
+    """By the SHA-256 of their bytes, so that only the others need be sent. Those that failed are
+    not told: sent again, they are tried again."""
+    found = services.catalogue.frames.known(gallery, request.sha256)
+    return KnownResponse(known=[sha256 for sha256 in request.sha256 if sha256 in found])
 
 
 @router.get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from tests.app.files import picture
 from tests.app.serving import served
 from tests.conftest import ColourEncoder
 from tests.detector import DETECTOR, street
-from tests.indexer.steps import wait_until
+from tests.indexer.steps import DAMAGED, wait_until
 
 RED, BLUE = Box(40, 20, 20, 60), Box(120, 30, 16, 48)
 FRAME = street(red=RED, blue=BLUE)
@@ -110,6 +111,23 @@ def test_frame_with_a_box_is_refused(frames_api: Api) -> None:
 def test_without_a_detector_frames_are_refused(api: Api) -> None:
     problem = assert_problem(send(api, ("a.png", FRAME)), 409, "no_detector")
     assert "PASSERBY_DETECTOR" in problem["detail"]
+    asked = api.post("/galleries/street/frames/known", {"sha256": ["0" * 64]})
+    assert_problem(asked, 409, "no_detector")
+
+
+@both_databases
+def test_known_frames_are_told_by_their_hash(frames_api: Api) -> None:
+    frames_api.fill(("image.png", picture("green")))
+    failed = send(frames_api, ("bad.png", DAMAGED)).json()["results"][0]["frame_id"]
+    send_and_wait(frames_api)
+    wait_until(lambda: frames_api.http.get(f"/frames/{failed}").json()["state"] == "failed")
+    hashes = [hashlib.sha256(data).hexdigest() for data in (picture("green"), DAMAGED, FRAME)]
+    answer = frames_api.post("/galleries/street/frames/known", {"sha256": hashes})
+    assert answer.json() == {"known": hashes[2:]}, "not images, nor what is to be tried again"
+    bad = frames_api.post("/galleries/street/frames/known", {"sha256": ["A" * 64]})
+    assert_problem(bad, 422, "validation_failed")
+    missing = frames_api.post("/galleries/none/frames/known", {"sha256": hashes})
+    assert_problem(missing, 404, "gallery_not_found")
 
 
 def test_deleted_frame_is_gone_with_its_people(frames_api: Api) -> None:
@@ -209,6 +227,13 @@ def test_client_sends_lists_shows_and_deletes_frames(
         passerby.wait_until_embedded("street")
         (frame,) = passerby.frames("street", state="done")
         assert len(frame.people) == 2
+        assert passerby.known_frames("street", [frame.sha256, "0" * 64]) == {frame.sha256}
+        assert passerby.frame_counts("street").model_dump() == {
+            "pending": 0,
+            "done": 1,
+            "failed": 0,
+            "people": 2,
+        }
         assert passerby.frame_content(frame.id) == FRAME
         assert not passerby.prove_deleted(frame.id, is_frame=True).is_gone
         passerby.delete_frame(frame.id)
