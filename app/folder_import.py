@@ -133,14 +133,20 @@ def report_strangers(report: ImportReport, files: list[str], sidecar: Sidecar) -
             report.refuse(what, "no_such_file", f"there is no picture {printable(file)}")
 
 
-def sort_out(files: list[str], sidecar: Sidecar, report: ImportReport) -> list[FolderPicture]:
-    """The pictures that can be taken in; of rows that are wrong or name no file, why not."""
+def sort_out(
+    files: list[str], sidecar: Sidecar, report: ImportReport, *, frames: bool = False
+) -> list[FolderPicture]:
+    """The pictures, or whole frames, that can be taken in; of rows that are wrong or name no file,
+    why not."""
     report_strangers(report, files, sidecar)
     pictures = []
     for file, row in plan(files, sidecar):
         if row.metadata is None:
             why = f"{sidecar.name}:{row.line}: {row.problem}"
             report.refuse(printable(file), "bad_row", why)
+        elif frames and row.metadata.box is not None:
+            why = f"{sidecar.name}:{row.line}: a frame has no box: the people in it are found"
+            report.refuse(printable(file), "box_of_frame", why)
         else:
             pictures.append(FolderPicture(file, row.metadata))
     return pictures

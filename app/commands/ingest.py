@@ -54,6 +54,8 @@ def ingest(
     zone), `box` ("x,y,w,h"), `tags` ("a;b"), `external_id`; all but `file` may be left out. In
     JSONL, `box` and `tags` are lists. Several rows may name one file, each with another box.
 
+    Of `--frames` no row has a box: a detector finds the people, here or on the server.
+
     Running it again takes in only what is new; a server is not even sent what it has. Exit code: 0
     when every picture is in, 1 when some were refused; the others are in all the same.
     """
@@ -64,7 +66,7 @@ def ingest(
     sidecar = read_sidecar(metadata) if metadata else Sidecar()
     where = open_destination(server, gallery, create, data_dir, model, frames=frames)
     with where as destination:
-        report = import_folder(destination, folder, sidecar)
+        report = import_folder(destination, folder, sidecar, frames=frames)
         show_report(report)
         if not no_wait:
             destination.embed()
@@ -84,10 +86,6 @@ def open_destination(
     frames: bool,
 ) -> Iterator[Destination]:
     """The gallery, there for sure. Raises CommandError."""
-    if server is not None and frames:
-        raise CommandError(
-            "--frames works on this machine: to a server, POST /galleries/GALLERY/frames"
-        )
     if server is None:
         with open_desk(None, data_dir) as desk:
             open_gallery(desk, gallery, create=create)
@@ -96,14 +94,17 @@ def open_destination(
         here = FramesHere if frames else GalleryHere
         yield here(load_settings(data_dir=data_dir, model=model), gallery)
     else:
-        from app.commands.ingest_remote import GalleryElsewhere
+        from app.commands.ingest_remote import FramesElsewhere, GalleryElsewhere
 
+        elsewhere = FramesElsewhere if frames else GalleryElsewhere
         with open_server(server, data_dir=data_dir, model=model) as passerby:
             open_gallery(passerby, gallery, create=create)
-            yield GalleryElsewhere(passerby, gallery)
+            yield elsewhere(passerby, gallery)
 
 
-def import_folder(destination: Destination, folder: Path, sidecar: Sidecar) -> ImportReport:
+def import_folder(
+    destination: Destination, folder: Path, sidecar: Sidecar, *, frames: bool
+) -> ImportReport:
     """Take in every picture of the folder, with a bar. Raises CommandError when storage fails."""
     from app.commands.progress import progress_bar
     from app.folder_import import ImportReport, Outcome, find_pictures, sort_out
@@ -111,7 +112,7 @@ def import_folder(destination: Destination, folder: Path, sidecar: Sidecar) -> I
     if not (files := find_pictures(folder)):
         raise CommandError(f"{folder} has no JPEG, PNG or WebP files")
     report = ImportReport()
-    pictures = sort_out(files, sidecar, report)
+    pictures = sort_out(files, sidecar, report, frames=frames)
     total = report.num_done + len(pictures)
     with progress_bar() as progress:
         task = progress.add_task("Reading", total=total, completed=report.num_done)
@@ -124,6 +125,8 @@ def import_folder(destination: Destination, folder: Path, sidecar: Sidecar) -> I
             destination.take(folder, pictures, note)
         except (CommandError, KeyboardInterrupt) as error:
             progress.stop()
+            if isinstance(error, CommandError) and not report.num_done:
+                raise
             show_report(report)
             why = str(error) or "Ctrl-C"
             said = (

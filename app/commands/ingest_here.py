@@ -88,12 +88,6 @@ class FramesHere(GalleryHere):
         super().__init__(settings, gallery)
         self._rows = self._catalogue.frames
 
-    def _take_one(self, folder: Path, picture: FolderPicture) -> Outcome:
-        if picture.metadata.box is not None:
-            why = "a frame has no box: the people in it are found"
-            return Outcome(picture.file, "refused", "box_of_frame", why)
-        return super()._take_one(folder, picture)
-
     def embed(self) -> None:
         frames = self._catalogue.frames
         if frames.counts(self._gallery).pending:

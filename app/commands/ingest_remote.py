@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -12,19 +11,20 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.client import Answered, ClientError, Passerby, Picture
-from app.commands.progress import progress_bar
+from app.commands.progress import MAX_LISTED, show_found, wait_for
 from app.errors import CommandError
 from app.folder_import import Failure, FolderPicture, Outcome
-from app.schemas import GalleryCounts, Problem
+from app.frame_schemas import FrameUploadResult
+from app.schemas import GalleryCounts, Problem, UploadResult
 from app.uploads import from_metadata
 
 T = TypeVar("T")
 OnOutcome = Callable[[Outcome], object]
+OnResult = Callable[[UploadResult | FrameUploadResult], object]
 
 SENDERS = 4
 ASKED_AT_A_TIME = 100  # whether they are there
 SENT_AT_A_TIME = 20
-LOOK_EVERY_S = 0.5
 _OF_ONE = (413, 422)  # statuses that one picture may be to blame for
 
 
@@ -69,7 +69,7 @@ class GalleryElsewhere:
                 tell(unreadable(picture, error))
         # Of a box that was cut out, only the server can tell.
         whole = [sha256 for picture, sha256 in hashes.items() if picture.metadata.box is None]
-        known = self._passerby.known(self._gallery, whole) if whole else set()
+        known = self._known(whole)
         missing = []
         for picture, sha256 in hashes.items():
             if picture.metadata.box is None and sha256 in known:
@@ -88,8 +88,7 @@ class GalleryElsewhere:
         ]
         waiting = iter(pictures)
         try:
-            self._passerby.upload(
-                self._gallery,
+            self._upload(
                 sent,
                 lambda result: tell(outcome_of(next(waiting), result.status, result.problem)),
             )
@@ -105,17 +104,14 @@ class GalleryElsewhere:
             else:
                 tell(unreadable(left[0], error))
 
+    def _known(self, hashes: list[str]) -> set[str]:
+        return self._passerby.known(self._gallery, hashes)
+
+    def _upload(self, pictures: list[Picture], on_result: OnResult) -> None:
+        self._passerby.upload(self._gallery, pictures, on_result)
+
     def embed(self) -> None:
-        total = pending = self.counts().pending
-        if not total:
-            return
-        with progress_bar() as progress:
-            task = progress.add_task("Indexing", total=total)
-            while pending:
-                time.sleep(LOOK_EVERY_S)
-                pending = self.counts().pending
-                total = max(total, pending)
-                progress.update(task, total=total, completed=total - pending)
+        wait_for("Indexing", lambda: self.counts().pending)
 
     def counts(self) -> GalleryCounts:
         return self._passerby.gallery(self._gallery).counts
@@ -123,6 +119,23 @@ class GalleryElsewhere:
     def failures(self, limit: int) -> Sequence[Failure]:
         failed = islice(self._passerby.images(self._gallery, state="failed"), limit)
         return [Failure(image.file_name, image.id, image.reason) for image in failed]
+
+
+class FramesElsewhere(GalleryElsewhere):
+    """The same gallery, for whole frames: the server finds the people in them."""
+
+    def _known(self, hashes: list[str]) -> set[str]:
+        return self._passerby.known_frames(self._gallery, hashes)
+
+    def _upload(self, pictures: list[Picture], on_result: OnResult) -> None:
+        self._passerby.upload_frames(self._gallery, pictures, on_result)
+
+    def embed(self) -> None:
+        wait_for("Looking", lambda: self._passerby.frame_counts(self._gallery).pending)
+        counts = self._passerby.frame_counts(self._gallery)
+        failed = self._passerby.frames(self._gallery, state="failed") if counts.failed else ()
+        show_found(self._gallery, counts, islice(failed, MAX_LISTED))
+        super().embed()
 
 
 def check(done: Iterable[Future[None]]) -> None:

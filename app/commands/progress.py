@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.progress import (
@@ -16,12 +17,14 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from app.frame_schemas import FrameDetail, FrameTotals
 from indexer.catalogue import Catalogue
 from indexer.frame_worker import FrameWorker
-from indexer.frames import Frames
+from indexer.frames import Frame, FrameCounts, Frames
 from indexer.worker import Worker
 
 IDLE_S = 0.2
+LOOK_EVERY_S = 0.5  # on a server
 MAX_LISTED = 20
 
 console = Console()
@@ -58,15 +61,35 @@ def look_through(frames: Frames, worker: FrameWorker, gallery: str) -> None:
             if not worker.run_once():
                 time.sleep(IDLE_S)  # another worker has the rest, or they wait for a new attempt
         progress.update(task, completed=total)
-    counts = frames.counts(gallery)
+    show_found(gallery, frames.counts(gallery), frames.list(gallery, "failed", limit=MAX_LISTED))
+
+
+def show_found(
+    gallery: str, counts: FrameCounts | FrameTotals, failed: Iterable[Frame | FrameDetail]
+) -> None:
+    """How many people are in a gallery's frames, and where nobody could look."""
     console.print(
         f"Frames of {gallery}: {counts.done:,} looked at, {counts.failed:,} failed, "
         f"{counts.people:,} people in them",
         highlight=False,
     )
-    for frame in frames.list(gallery, "failed", limit=MAX_LISTED) if counts.failed else ():
+    for frame in failed:
         told = f"  {frame.file_name} (frame {frame.id}): {frame.reason}"
         console.print(told, style="yellow", markup=False, highlight=False)
+
+
+def wait_for(what: str, count_pending: Callable[[], int]) -> None:
+    """Until others have left nothing pending, with a bar."""
+    total = pending = count_pending()
+    if not total:
+        return
+    with progress_bar() as progress:
+        task = progress.add_task(what, total=total)
+        while pending:
+            time.sleep(LOOK_EVERY_S)
+            pending = count_pending()
+            total = max(total, pending)
+            progress.update(task, total=total, completed=total - pending)
 
 
 def embed_pending(catalogue: Catalogue, worker: Worker, gallery: str) -> None:

@@ -38,7 +38,7 @@ def test_people_of_a_folder_of_frames_are_searchable(
     words = ("ingest", folder, "--gallery", "g", "--create", "--frames")
     assert passerby(*words, "--metadata", folder / "known.csv") == 1
     told = capsys.readouterr().out
-    assert "b.png: a frame has no box: the people in it are found" in told
+    assert "b.png: known.csv:3: a frame has no box: the people in it are found" in told
     assert "Frames of g: 1 looked at, 1 failed, 2 people in them" in told
     assert "c.png (frame 2): the PNG picture is damaged" in told
     assert passerby("ingest", folder, "--gallery", "g", "--frames") == 0
@@ -55,9 +55,3 @@ def test_frames_without_a_detector_say_what_to_set(
 ) -> None:
     assert passerby("ingest", folder, "--gallery", "g", "--create", "--frames") == 1
     assert "set PASSERBY_DETECTOR" in capsys.readouterr().out
-
-
-def test_frames_are_not_sent_to_a_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server = ("--server", "http://127.0.0.1:1")
-    assert passerby("ingest", folder, "--gallery", "g", "--frames", *server) == 1
-    assert "POST /galleries/GALLERY/frames" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from app import frame_views
 from app.cli import app
 from app.errors import CommandError
 from app.main import create_app
@@ -22,6 +23,7 @@ from app.services import Services
 from app.settings import Settings
 from app.uploads import Upload, store_upload
 from indexer.errors import StorageFull
+from indexer.ingest import Rows
 from indexer.records import Box
 from tests.app.conftest import both_databases
 from tests.app.files import picture
@@ -35,12 +37,27 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that reach the server."""
     names: list[str] = []
 
-    def noting(services: Services, gallery: str, upload: Upload) -> UploadResponse:
+    def noting(
+        services: Services, gallery: str, upload: Upload, rows: Rows | None = None
+    ) -> UploadResponse:
         names.extend(file.name for file in upload.files)
-        return store_upload(services, gallery, upload)
+        return store_upload(services, gallery, upload, rows)
 
     monkeypatch.setattr(images, "store_upload", noting)
+    monkeypatch.setattr(frame_views, "store_upload", noting)
     return names
+
+
+@pytest.fixture
+def slow_storage(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is stopped is not done before."""
+    real = services.store.put
+
+    def put(*given: object) -> None:
+        time.sleep(0.02)
+        real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(services.store, "put", put)
 
 
 @pytest.fixture
@@ -63,6 +80,28 @@ def folder(tmp_path: Path) -> Path:
 
 def ingest(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(app, ["ingest", str(folder), "-g", "street", *words])
+
+
+def ingest_until_ctrl_c(folder: Path, sent: list[str], *words: str) -> int:
+    """Stopped once a part of it has reached the server, and ended clean; how many it took in."""
+    program = [str(Path(sys.executable).parent / "passerby"), "ingest", str(folder), "-g", "street"]
+    running = subprocess.Popen(
+        [*program, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    deadline = time.monotonic() + 60
+    while not sent:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    running.send_signal(signal.SIGINT)
+    told, said = running.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert running.returncode == 130
+    assert "passerby: stopped after" in said
+    return int(next(line.split()[1] for line in told.splitlines() if "accepted" in line))
 
 
 @both_databases
@@ -159,34 +198,20 @@ def test_ingest_stops_where_the_server_is_full_and_says_how_far_it_came(
 
 
 def test_ctrl_c_ends_clean_and_the_next_run_goes_on(
-    url: str,
-    folder: Path,
-    sent: list[str],
-    services: Services,
-    monkeypatch: pytest.MonkeyPatch,
+    url: str, folder: Path, sent: list[str], services: Services, slow_storage: None
 ) -> None:
-    real = services.store.put
-
-    def put(*given: object) -> None:
-        time.sleep(0.02)  # so that it is not done before it is stopped
-        real(*given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(services.store, "put", put)
     services.catalogue.create_gallery("street")
-    program = [str(Path(sys.executable).parent / "passerby"), "ingest", str(folder), "-g", "street"]
-    running = subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-    )
-    deadline = time.monotonic() + 60
-    while not sent:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    running.send_signal(signal.SIGINT)
-    told, said = running.communicate(timeout=60)
-    assert "Traceback" not in said
-    assert running.returncode == 130
-    assert "passerby: stopped after" in said
-    accepted = next(line.split()[1] for line in told.splitlines() if "accepted" in line)
-    assert len(services.catalogue.list_images("street", limit=1000)) == int(accepted)
+    accepted = ingest_until_ctrl_c(folder, sent)
+    assert len(services.catalogue.list_images("street", limit=1000)) == accepted
     assert "250 searchable" in ingest(folder).output
     assert len(sent) == 250
+
+
+def test_server_without_a_detector_is_told_in_one_line(url: str, folder: Path) -> None:
+    told = ingest(folder, "--create", "--frames")
+    assert isinstance(told.exception, CommandError)
+    assert str(told.exception) == (
+        "No detector: This service has no person detector. Its operator can set "
+        "PASSERBY_DETECTOR, to `small` for one."
+    )
+    assert "accepted" not in told.output
