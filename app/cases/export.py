@@ -148,6 +148,8 @@ class CaseExport:
                 exhibit.place, len(self.case.exhibits), picture.file_name, picture.content_type
             )
             yield from self._listed(f"pictures/{name}", _read(opened))
+            if self._files[-1].sha256 != picture.sha256:  # not the bytes that were sent
+                raise ObjectMissing(picture.sha256)
             crop, crop_name = self._crop(picture), None
             if crop is not None:
                 crop_name = f"crops/{name.rpartition('.')[0]}.jpg"

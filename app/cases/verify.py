@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ _MOST_PACKED_BYTES = 512 * 2**20  # of case.html and audit.jsonl, unpacked
 _MOST_MANIFEST_BYTES = 64 * 2**20
 _MOST_LINE_BYTES = 2**20
 _CHUNK_BYTES = 2**18
+_MOST_DESCRIPTOR_BYTES = 24  # may stand behind a file: its check and sizes
 _PACKED = (MANIFEST, REPORT, EXTRACT)
 
 State = Literal["whole", "changed", "missing", "extra"]
@@ -80,6 +82,7 @@ def _check(file: BinaryIO, head: tuple[int, str] | None) -> CaseCheck:
     check_directory(file, size, MAX_ENTRIES)
     with zipfile.ZipFile(file) as archive:
         members = _members(archive, size)
+        _require_nothing_else(file, archive, size)
         content = b"".join(_read(archive, members, MANIFEST, _MOST_MANIFEST_BYTES))
         manifest = _parse(content)
         listed = {entry.name: entry for entry in manifest.files}
@@ -107,6 +110,21 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     if sum(info.compress_size for info in infos) > size:
         raise SourceBroken("overlap", "its files lie over each other: it is made to mislead")
     return {info.filename: info for info in infos}
+
+
+def _require_nothing_else(file: BinaryIO, archive: zipfile.ZipFile, size: int) -> None:
+    """Raises SourceBroken for bytes that are of no listed file: some programs find files there."""
+    ended = 0
+    parts = sorted((info.header_offset, info.compress_size) for info in archive.infolist())
+    for start, packed_bytes in [*parts, (archive.start_dir, None)]:
+        if not ended <= start <= ended + _MOST_DESCRIPTOR_BYTES:
+            raise SourceBroken("hidden", f"it has bytes from {ended:,} on that are of no file")
+        if packed_bytes is not None:
+            file.seek(start + 26)
+            ended = start + 30 + sum(struct.unpack("<HH", file.read(4))) + packed_bytes
+    file.seek(size - 22)
+    if file.read(4) != b"PK\x05\x06":
+        raise SourceBroken("hidden", "it has bytes, or a comment, behind its directory")
 
 
 def _read(

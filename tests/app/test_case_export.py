@@ -28,7 +28,7 @@ from app.errors import CommandError
 from app.views import show_audit_row
 from indexer.audit_log import Deed, chained
 from indexer.deletion import delete_image
-from indexer.errors import StorageFull
+from indexer.errors import ObjectMissing, StorageFull
 from indexer.tables import audit
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import TIMED, picture
@@ -281,6 +281,21 @@ def test_missing_bytes_are_told_before_anything_is_sent(api: Api, case: dict[str
     assert "export begun" not in (rows(api)[-1].deed.what or "")
 
 
+def test_bytes_that_are_not_those_that_were_sent_are_not_exported(
+    api: Api, case: dict[str, Any], tmp_path: Path
+) -> None:
+    sha256 = hashlib.sha256(FRAME).hexdigest()
+    api.services.store.delete(sha256)
+    api.services.store.put(sha256, io.BytesIO(FRAME[:-1]))
+    catalogue, store, settings = api.services.catalogue, api.services.store, api.services.settings
+    made = begin_export(
+        catalogue, store, LOCAL, case["id"], settings=settings, fingerprint=None, model_card={}
+    )
+    with pytest.raises(ObjectMissing, match=sha256):
+        list(made.chunks())
+    assert "manifest SHA-256" not in (rows(api)[-1].deed.what or "")
+
+
 def test_export_that_cannot_be_recorded_is_no_zip(
     api: Api, case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +406,29 @@ def without_a_line(files: dict[str, bytes]) -> dict[str, bytes]:
 @pytest.fixture
 def files(api: Api, case: dict[str, Any], tmp_path: Path) -> dict[str, bytes]:
     return read(export(api, case["id"], tmp_path))
+
+
+@pytest.mark.parametrize("where", ["before", "between", "behind", "comment"])
+def test_zip_with_bytes_of_no_file_is_refused(
+    files: dict[str, bytes], tmp_path: Path, where: str
+) -> None:
+    """A file that the directory does not have is found by programs that read from the start."""
+    path = zipped(files, tmp_path / "hidden.zip")
+    whole, hidden = path.read_bytes(), raw_zip(("pictures/04.jpg", b"x"))[:46]
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+    if where == "before":
+        made = hidden + whole
+    elif where == "between":
+        end = whole[-22:-6] + struct.pack("<IH", start + len(hidden), 0)
+        made = whole[:start] + hidden + whole[start:-22] + end
+    elif where == "behind":
+        made = whole + hidden
+    else:
+        made = whole[:-2] + struct.pack("<H", len(hidden)) + hidden
+    path.write_bytes(made)
+    with pytest.raises(CommandError, match="it has bytes"):
+        check_case(path)
 
 
 def test_zip_that_was_packed_anew_is_whole(files: dict[str, bytes], tmp_path: Path) -> None:
