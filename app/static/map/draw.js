@@ -89,7 +89,8 @@ function partsOf(colour) {
 
 function drawShapes(context, scene, seen) {
   const { points, view, style, ratio } = scene;
-  const radius = seen.length > 1_500 ? 3.25 : 4.5;
+  const apart = Math.sqrt((view.width * view.height) / seen.length); // were they spread evenly
+  const radius = Math.round(4 * Math.min(4.5, Math.max(2.5, apart / 4))) / 4;
   const sprites = new Map();
   for (const i of seen) {
     const code = style.codes[i];
