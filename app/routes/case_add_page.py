@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.audit import view_on_record
+from app.audit import reason_for, view_on_record
 from app.caller import Caller
 from app.cases import on_record
 from app.cases.found_form import read_found
@@ -119,6 +119,7 @@ def _add(services: Services, caller: Caller, choice: Choice) -> None:
     )
     if choice.case == "new":
         gallery = services.catalogue.image(choice.image_id).gallery
+        reason_for(services.catalogue, caller, gallery, wanted.reason)  # before a case is begun
         case_id = begin_case(services, caller, gallery, choice.name).id
     else:
         case_id = _id_of(choice.case, "case")

@@ -177,6 +177,16 @@ def test_case_of_a_gallery_that_asks_why(filled: Api) -> None:
     assert "red.jpg" in filled.http.get("/casebook/1?reason=case+12").text
 
 
+def test_no_case_is_begun_where_a_reason_is_missing(filled: Api) -> None:
+    catalogue = filled.services.catalogue
+    catalogue.change_gallery("street", {"reason_required": True})
+    fields = {"image_id": 1, "case": "new", "name": "Harbour"}
+    assert post(filled, "/casebook/add", **fields).status_code == 422
+    assert catalogue.cases.all("street") == []
+    assert post(filled, "/casebook/add", **fields, reason="case 12").status_code == 303
+    assert catalogue.cases.all("street")[0].num_exhibits == 1
+
+
 def test_keys_of_another_gallery_see_no_case(filled: Api) -> None:
     begin(filled, 1)
     catalogue = filled.services.catalogue
