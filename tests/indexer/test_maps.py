@@ -246,18 +246,22 @@ def test_stopping_and_cancelling_end_the_drawing(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures, ids: list[int]
 ) -> None:
     fill(catalogue, store, pictures, range(100, 400))
+    threads, children = set(threading.enumerate()), set(multiprocessing.active_children())
+
+    def is_drawing() -> bool:
+        return bool(set(multiprocessing.active_children()) - children)
+
+    def is_running() -> bool:
+        return any(one.name == "maps" for one in set(threading.enumerate()) - threads)
+
     runner = MapRunner(catalogue.maps.work, lease_s=1.0)
     ask(catalogue)
     with runner.running():
-        wait_until(lambda: bool(_children()), 90)
+        wait_until(is_drawing, 90)
     wait_until(lambda: newest(catalogue).state == "waiting", 30)  # given back for another
     with runner.running():
-        wait_until(lambda: bool(_children()), 90)
+        wait_until(is_drawing, 90)
         catalogue.maps.cancel("g", MODEL)
-        wait_until(lambda: not _children(), 30)
+        wait_until(lambda: not is_drawing(), 30)
     assert newest(catalogue).state == "cancelled" and num_points(catalogue) == 0
-    wait_until(lambda: not [one for one in threading.enumerate() if one.name == "maps"])
-
-
-def _children() -> list[object]:
-    return list(multiprocessing.active_children())
+    wait_until(lambda: not is_running())
