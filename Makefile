@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format train clean
+.PHONY: help demo test soak bench check format train clean
 
 help: ## Show these targets
 	@grep -E '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ test: $(VENV)/installed chromium ## Run every test: SQLite, PostgreSQL and a rea
 
 soak: $(VENV)/installed ## Run the long proofs, hours: SOAK_MINUTES=3 SOAK_PICTURES=2000 for a short look
 	$(BIN)/python -m pytest tests/soak -s -v
+
+bench: $(VENV)/installed ## Measure speed against what one would otherwise run: docs/performance.md
+	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m benchmarks.performance $(TOPICS)
 
 check: $(VENV)/installed ## Lint, format, types and the direction of imports
 	$(BIN)/ruff check .
