@@ -1,11 +1,9 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from model.encoder import DualEncoder
-from model.runtime import Runtime
 from model.tokens import MASK_TOKEN, tokenize, used_tokens
 from tests.model.conftest import TINY, VIT_B16
 
@@ -77,17 +75,3 @@ def test_hidden_tokens_are_heard_as_the_mask_token(tiny_encoder: DualEncoder) ->
 def test_unknown_architecture_field_is_refused() -> None:
     with pytest.raises(ValueError, match=r"architecture: open_clip refuses it: .*depth"):
         DualEncoder(replace(TINY, vision={"depth": 3}))
-
-
-def test_runtime_speaks_arrays(tiny_encoder: DualEncoder) -> None:
-    runtime = Runtime(tiny_encoder)
-    pixels = np.random.default_rng(0).integers(0, 256, (70, 32, 16, 3), dtype=np.uint8)
-    vectors = runtime.encode_image(pixels)
-    assert vectors.shape == (70, 16)
-    assert vectors.dtype == np.float32
-    one = tiny_encoder.encode_image(torch.from_numpy(pixels[69:]).permute(0, 3, 1, 2))
-    np.testing.assert_allclose(vectors[69], one[0].numpy(), atol=1e-6)
-    texts = [f"person {n}" for n in range(70)]
-    assert runtime.encode_text(texts).shape == (70, 16)
-    assert not runtime.is_truncated("a man in a hat")
-    assert runtime.is_truncated("hat " * 80)

@@ -13,10 +13,11 @@ from model.attention import Attention, can_explain, explain
 from model.calibration import Calibration, read_calibration
 from model.card import find_checkpoint, read_card
 from model.encoder import DualEncoder
-from model.tokens import count_tokens
+from model.runtime.base import Engine
+from model.runtime.batching import group_by_length
+from model.runtime.choice import choose_engine
+from model.tokens import count_tokens, tokenize
 from model.zoo import load_encoder
-
-BATCH = 64
 
 
 class Runtime:
@@ -27,8 +28,11 @@ class Runtime:
         encoder: DualEncoder,
         calibration: Calibration | None = None,
         card: Mapping[str, object] | None = None,
+        engine: Engine | None = None,
     ) -> None:
+        """engine: what computes; without one, the fastest for the device the encoder is on."""
         self._encoder = encoder
+        self.engine = engine or choose_engine(encoder)
         self.calibration = calibration
         """What its scores are worth; None where nobody measured it."""
         self.card = card or {}
@@ -56,18 +60,28 @@ class Runtime:
         return self._encoder.image_size
 
     def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 RGB (B, H, W, 3) of `image_size` -> unit float32 (B, D)."""
-        pixels_B3HW = torch.from_numpy(np.ascontiguousarray(pixels_BHW3)).permute(0, 3, 1, 2)
-        parts = [self._encoder.encode_image(part) for part in torch.split(pixels_B3HW, BATCH)]
-        return torch.cat(parts).cpu().numpy()
+        """uint8 RGB (B, H, W, 3) of `image_size` -> unit float32 (B, D).
+
+        Raises ValueError if the pictures are not of `image_size`.
+        """
+        if pixels_BHW3.ndim != 4 or pixels_BHW3.shape[1:] != (*self.image_size, 3):
+            height, width = self.image_size
+            raise ValueError(f"pixels: expected (B, {height}, {width}, 3), got {pixels_BHW3.shape}")
+        vectors_BD = np.empty((len(pixels_BHW3), self.dim), np.float32)
+        most = self.engine.limits.pictures
+        for start in range(0, len(pixels_BHW3), most):
+            part = slice(start, start + most)
+            vectors_BD[part] = self.engine.encode_pixels(pixels_BHW3[part])
+        return vectors_BD
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """B texts -> unit float32 (B, D)."""
-        parts = [
-            self._encoder.encode_text(texts[start : start + BATCH])
-            for start in range(0, len(texts), BATCH)
-        ]
-        return torch.cat(parts).cpu().numpy()
+        vectors_BD = np.empty((len(texts), self.dim), np.float32)
+        if texts:
+            tokens_BL = tokenize(texts, self._encoder.architecture.context_length).numpy()
+            for rows, tokens in group_by_length(tokens_BL, self.engine.limits.texts):
+                vectors_BD[rows] = self.engine.encode_tokens(tokens)
+        return vectors_BD
 
     @property
     def can_explain(self) -> bool:

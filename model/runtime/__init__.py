@@ -1,0 +1,11 @@
+"""The encoder as a service runs it, on whatever is fastest here.
+
+base      what an engine is: both towers on one kind of machine
+torch_cpu both towers by torch
+choice    which engine, and why
+served    an engine behind plain arrays, in batches: what a service holds
+"""
+
+from model.runtime.served import Runtime, load_runtime
+
+__all__ = ["Runtime", "load_runtime"]
