@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 
 from app.kept import Kept
 from indexer.protocols import TextEncoder
+from indexer.together import Together
+
+MOST_TEXTS = 32  # in a forward pass
+WAIT_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -20,21 +25,22 @@ class QueryVector:
 
 
 class QueryVectors:
-    """Encodes each description once while it is among the last `size` asked for. Thread-safe."""
+    """Encodes each description once while it is among the last `size` asked for, and what is
+    asked for at the same time in one forward pass. Thread-safe."""
 
     def __init__(self, encoder: TextEncoder, size: int) -> None:
         self.model = encoder.fingerprint
         self._encoder = encoder
         self._kept: Kept[tuple[str, str], QueryVector] = Kept(size)
+        self._together = Together(self._make, most=MOST_TEXTS, wait_s=WAIT_S, apart=True)
 
     def get(self, text: str) -> QueryVector:
-        """The vector of `text`, which is normalised already."""
-        key = (self.model, text)
-        if (kept := self._kept.get(key)) is not None:
-            return kept
-        made = QueryVector(self.encode(text), self._encoder.is_truncated(text))
-        self._kept.put(key, made)
-        return made
+        """The vector of `text`, which is normalised already.
+
+        Raises RuntimeError if the model's answer is no unit vector, and what the encoder does.
+        """
+        kept = self._kept.get((self.model, text))
+        return self._together.get(text) if kept is None else kept
 
     def encode(self, text: str) -> NDArray[np.float32]:
         """A forward pass, never from memory: the unit vector (D,).
@@ -43,6 +49,19 @@ class QueryVectors:
         """
         vector_D: NDArray[np.float32] = self._encoder.encode_text([text])[0]
         return require_unit(vector_D, self.model)
+
+    def _make(self, texts: Sequence[str]) -> list[QueryVector]:
+        """Each text once, and none that was made while it waited."""
+        found = {text: self._kept.get((self.model, text)) for text in texts}
+        missing = [text for text, kept in found.items() if kept is None]
+        vectors_MD = self._encoder.encode_text(missing) if missing else ()
+        made = {
+            text: QueryVector(require_unit(vector_D, self.model), self._encoder.is_truncated(text))
+            for text, vector_D in zip(missing, vectors_MD, strict=True)
+        }
+        for text, query in made.items():
+            self._kept.put((self.model, text), query)
+        return [found[text] or made[text] for text in texts]
 
 
 def require_unit(vector_D: NDArray[np.float32], model: str) -> NDArray[np.float32]:
