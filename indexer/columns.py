@@ -7,37 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 V = TypeVar("V")
+S = TypeVar("S", np.int32, np.int64)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NO_TIME = np.iinfo(np.int64).min
 _FIRST_ROWS = 1_024
+_GROWTH = 8  # one part in 8 at a time: more lies idle, less is moved often
+_FEW = 8  # values compared one by one: faster than looking up each row's
 
 
-class Column:
-    """Integers that grow at the end and shrink as VectorIndex.remove says."""
+class Column(Generic[S]):
+    """Numbers that grow at the end and shrink as VectorIndex.remove says."""
 
-    def __init__(self, values_N: Sequence[int] | NDArray[np.int64] = ()) -> None:
+    def __init__(self, dtype: type[S], values_N: Sequence[int] | NDArray[Any] = ()) -> None:
         self._num_rows = 0
-        self._rows: NDArray[np.int64] = np.empty(_FIRST_ROWS, np.int64)
+        self._rows: NDArray[S] = np.empty(max(_FIRST_ROWS, len(values_N)), dtype)
         self.append(values_N)
 
     @property
-    def values(self) -> NDArray[np.int64]:
+    def values(self) -> NDArray[S]:
         """A view (N,) that the next change invalidates."""
         return self._rows[: self._num_rows]
 
-    def append(self, values_N: Sequence[int] | NDArray[np.int64]) -> None:
+    def append(self, values_N: Sequence[int] | NDArray[Any]) -> None:
         """Add rows at the end."""
         start, end = self._num_rows, self._num_rows + len(values_N)
         if end > len(self._rows):
-            self._rows = np.resize(self._rows, max(end, 2 * len(self._rows)))
+            # In place: a large array's pages are moved, not copied.
+            self._rows.resize(end + end // _GROWTH, refcheck=False)
         self._rows[start:end] = values_N
         self._num_rows = end
 
@@ -52,12 +56,10 @@ class Column:
 class CodedColumn(Generic[V]):
     """Values of which many rows share few, each kept once."""
 
-    def __init__(
-        self, known: Iterable[V] = (), codes_N: Sequence[int] | NDArray[np.int64] = ()
-    ) -> None:
+    def __init__(self, known: Iterable[V] = (), codes_N: Sequence[int] | NDArray[Any] = ()) -> None:
         self.known: list[V] = list(known)
         self._code_of = {value: code for code, value in enumerate(self.known)}
-        self.codes = Column(codes_N)
+        self.codes = Column(np.int32, codes_N)
 
     def append(self, values: Iterable[V]) -> None:
         """Add rows at the end."""
@@ -66,9 +68,13 @@ class CodedColumn(Generic[V]):
     def mask(self, admits: Callable[[V], bool]) -> NDArray[np.bool_]:
         """Which rows (N,) hold a value that `admits`; it is asked once for each known value."""
         admitted = np.fromiter(map(admits, self.known), np.bool_, len(self.known))
-        if not len(self.known):
-            return np.zeros(0, np.bool_)
-        rows_N: NDArray[np.bool_] = admitted[self.codes.values]
+        codes_N = self.codes.values
+        wanted = np.flatnonzero(admitted).tolist()
+        if len(wanted) > _FEW:
+            return admitted.take(codes_N)
+        rows_N = np.zeros(len(codes_N), np.bool_)
+        for code in wanted:
+            rows_N |= codes_N == code
         return rows_N
 
     def counts(self) -> dict[V, int]:
@@ -81,6 +87,19 @@ class CodedColumn(Generic[V]):
         if code == len(self.known):
             self.known.append(value)
         return code
+
+
+def time_mask(
+    captured_N: NDArray[np.int64], after: datetime | None, before: datetime | None
+) -> NDArray[np.bool_]:
+    """Which rows (N,) were captured from `after` on and before `before`, where they are given; of
+    those whose time is not known none."""
+    # NO_TIME is before all times.
+    least = NO_TIME + 1 if after is None else to_microseconds(after)
+    rows_N: NDArray[np.bool_] = captured_N >= least
+    if before is not None:
+        rows_N &= captured_N < to_microseconds(before)
+    return rows_N
 
 
 def to_microseconds(moment: datetime | None) -> int:

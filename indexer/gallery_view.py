@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
-from indexer.columns import NO_TIME, CodedColumn, Column, to_microseconds
+from indexer.columns import CodedColumn, Column, time_mask, to_microseconds
 from indexer.people import Pool, find_neighbours
 from indexer.records import Filters, Hit, Place
 from indexer.vector_index.faiss_index import FaissIndex
+
+_ALL = Filters()
+_MOST_MASKS = 8
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class PictureTable:
 
     ids_N: NDArray[np.int64]
     cameras: list[str | None]
-    camera_N: NDArray[np.int64]
+    camera_N: NDArray[np.int32]
     captured_N: NDArray[np.int64]
 
 
@@ -39,8 +42,10 @@ class GalleryView:
         self._index = FaissIndex(dim)
         self._cameras: CodedColumn[str | None] = CodedColumn()
         self._tags: CodedColumn[frozenset[str]] = CodedColumn()
-        self._captured = Column()
-        self._added = Column()  # the seq of each row's change
+        self._captured = Column(np.int64)
+        self._added = Column(np.int64)  # the seq of each row's change
+        self._newest_seq = 0  # no row has a later one
+        self._masks: dict[Filters, NDArray[np.bool_]] = {}  # of the latest searches
 
     def __len__(self) -> int:
         return len(self._index)
@@ -51,6 +56,7 @@ class GalleryView:
         A row that comes again with the vector that it had is as old as it was: pages of a search
         go on with it. With another vector it has arrived anew, and they go on without.
         """
+        self._masks.clear()
         new_ids = np.array([row.image_id for row in rows], np.int64)
         positions_R = np.flatnonzero(
             np.isin(self._index.ids, np.concatenate([new_ids, np.array(list(gone), np.int64)]))
@@ -62,6 +68,7 @@ class GalleryView:
         if rows:
             self._index.add(new_ids, vectors_UD)
             self._added.append(seqs_U)
+            self._newest_seq = max(self._newest_seq, int(seqs_U.max()))
             self._cameras.append(row.camera for row in rows)
             self._tags.append(frozenset(row.tags) for row in rows)
             self._captured.append([to_microseconds(row.captured_at) for row in rows])
@@ -207,8 +214,9 @@ class GalleryView:
         view._index.add(arrays["ids"], arrays["vectors"])
         view._cameras = CodedColumn(known["cameras"], arrays["cameras"])
         view._tags = CodedColumn(map(frozenset, known["tags"]), arrays["tags"])
-        view._captured = Column(arrays["captured"])
-        view._added = Column(arrays["added"])
+        view._captured = Column(np.int64, arrays["captured"])
+        view._added = Column(np.int64, arrays["added"])
+        view._newest_seq = int(arrays["added"].max(initial=0))
         return view
 
     def _first_seqs(
@@ -238,18 +246,29 @@ class GalleryView:
 
     def _allowed(self, filters: Filters, behind: Place | None) -> NDArray[np.bool_] | None:
         """Which rows (N,) the filters and the place's generation admit; None for all."""
+        allowed_N = None if filters == _ALL else self._mask(filters)
+        if behind is None or self._newest_seq <= behind.generation.seq:
+            return allowed_N
+        held_N: NDArray[np.bool_] = self._added.values <= behind.generation.seq
+        return held_N if allowed_N is None else held_N & allowed_N
+
+    def _mask(self, filters: Filters) -> NDArray[np.bool_]:
+        """Which rows (N,) the filters admit, kept until the next change: pages of one search, and
+        searches for one description after another, ask for the same."""
+        kept_N = self._masks.get(filters)
+        if kept_N is not None:
+            return kept_N
         masks: list[NDArray[np.bool_]] = []
-        if behind is not None:
-            masks.append(self._added.values <= behind.generation.seq)
-        captured_N = self._captured.values
         if filters.cameras:
-            masks.append(self._cameras.mask(lambda camera: camera in filters.cameras))
+            masks.append(self._cameras.mask(filters.cameras.__contains__))
         if filters.tags:
             masks.append(self._tags.mask(filters.tags.issubset))
-        if filters.after is not None:
-            masks.append(captured_N >= to_microseconds(filters.after))
-        if filters.before is not None:
-            masks.append(captured_N < to_microseconds(filters.before))
         if filters.after is not None or filters.before is not None:
-            masks.append(captured_N != NO_TIME)
-        return np.logical_and.reduce(masks) if masks else None
+            masks.append(time_mask(self._captured.values, filters.after, filters.before))
+        allowed_N = masks[0]
+        for mask_N in masks[1:]:
+            allowed_N &= mask_N
+        if len(self._masks) >= _MOST_MASKS:
+            self._masks.clear()
+        self._masks[filters] = allowed_N
+        return allowed_N

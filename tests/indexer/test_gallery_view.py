@@ -209,3 +209,21 @@ def test_view_tells_all_that_it_holds_by_id(
     assert ids.tolist() == sorted(wanted & set(held))
     for image_id, vector_D in zip(ids.tolist(), vectors_MD, strict=True):
         assert (vector_D == held[image_id].vector_D).all()
+
+
+@pytest.mark.parametrize("num_cameras", [3, 40])
+def test_filters_follow_changes_whether_they_name_few_cameras_or_many(num_cameras: int) -> None:
+    view = GalleryView(2)
+    vector_D = np.array([1, 0], np.float16)
+    named = [f"camera {number}" for number in range(num_cameras)]
+    filters = Filters(cameras=frozenset(named), before=NOON)
+
+    def found() -> list[int]:
+        return [hit.image_id for hit in view.search(np.float32([1, 0]), 99, filters)]
+
+    for number, camera in enumerate([*named, "another", None], start=1):
+        moment = NOON - timedelta(minutes=1) if number % 2 else None if number % 4 else NOON
+        view.update((), [IndexRow(number, 1, number, camera, moment, (), vector_D)])
+        assert found() == found() == list(range(1, min(number, num_cameras) + 1, 2))
+    view.update([1], ())
+    assert found() == list(range(3, num_cameras + 1, 2))
