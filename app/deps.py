@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from app.caller import Caller
+from app.access.caller import Caller
 from app.errors import ProblemError
 from app.schemas import MAX_ID
 from app.services import Services

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.access_schemas import ErasureProof, TraceFound
-from app.audit import put_on_record
-from app.caller import Caller
+from app.access.audit import put_on_record
+from app.access.caller import Caller
+from app.access.schemas import ErasureProof, TraceFound
 from indexer.catalogue import Catalogue
+from indexer.erasure.traces import find_frame_traces, find_traces
 from indexer.storage import ObjectStore
-from indexer.traces import find_frame_traces, find_traces
 
 
 def prove_on_record(

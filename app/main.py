@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import __version__, problems
-from app.auth import Gate
-from app.documentation import DESCRIPTION, TAGS
-from app.middleware import BodyLimit, RequestFrame
+from app import __version__
+from app.access.gate import Gate
+from app.http import problems
+from app.http.documentation import DESCRIPTION, TAGS
+from app.http.middleware import BodyLimit, RequestFrame
 from app.routes import (
     case_add_page,
     case_pages,
@@ -61,7 +62,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        # FastAPI's own spans and log records would quote what was asked; see app/tracing.py.
+        # FastAPI's own spans and log records would quote what was asked; see monitoring/tracing.py.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(

@@ -9,9 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cursor import Bookmark
 from app.errors import FieldError, ProblemError, invalid
-from app.search_schemas import MAX_PEOPLE, Person, SearchOptions
+from app.query.cursor import Bookmark
+from app.query.schemas import MAX_PEOPLE, Person, SearchOptions
 from app.services import Services
 from app.settings import Settings
 from app.views import show_sighting

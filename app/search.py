@@ -12,12 +12,13 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cursor import Bookmark, make_cursor, read_cursor
 from app.errors import FieldError, ProblemError, invalid
-from app.negation import Description, split_negation
+from app.monitoring.tracing import note_laps
 from app.people import People, join_people, show_person
-from app.refinement import refine
-from app.search_schemas import (
+from app.query.cursor import Bookmark, make_cursor, read_cursor
+from app.query.negation import Description, split_negation
+from app.query.refinement import refine
+from app.query.schemas import (
     PictureSearch,
     SearchFilters,
     SearchOptions,
@@ -28,7 +29,6 @@ from app.search_schemas import (
     Verdict,
 )
 from app.services import Services
-from app.tracing import note_laps
 from app.views import show_sighting
 from indexer.errors import GalleryNotFound
 from indexer.pulse import Lap

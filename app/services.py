@@ -9,20 +9,20 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.explanations import Explanations
-from app.metrics import Metrics
-from app.query_picture import PictureVectors
+from app.access.shown import Shown
+from app.monitoring.metrics import Metrics
+from app.monitoring.readiness import Watches
+from app.monitoring.tracing import Tracing
+from app.pictures.explanations import Explanations
+from app.query.picture import PictureVectors
+from app.query.verdict import Judge
 from app.query_vectors import QueryVectors
-from app.readiness import Watches
 from app.settings import Settings
-from app.shown import Shown
-from app.tracing import Tracing
-from app.verdict import Judge
 from indexer import notices
 from indexer.catalogue import Catalogue
-from indexer.frame_worker import FrameWorker
+from indexer.frames.worker import FrameWorker
 from indexer.live_index import LiveIndex
-from indexer.map_runner import MapRunner
+from indexer.maps.runner import MapRunner
 from indexer.storage import ObjectStore
 from indexer.worker import Worker
 

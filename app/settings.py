@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import CommandError
-from app.hosts import is_loopback
+from app.http.hosts import is_loopback
 
 MB = 1024 * 1024
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from urllib.parse import urlencode
 
-from app.access_schemas import AuditEntry, KeySummary
-from app.explanations import Explanation
+from app.access.schemas import AuditEntry, KeySummary
+from app.pictures.explanations import Explanation
+from app.query.schemas import Sighting
 from app.schemas import (
     AttentionGrid,
     BoxList,
@@ -18,9 +19,8 @@ from app.schemas import (
     PartEffect,
     WordWeight,
 )
-from app.search_schemas import Sighting
-from indexer.audit_log import AuditRow, Deed
-from indexer.key_ring import AccessKey
+from indexer.access.audit_log import AuditRow, Deed
+from indexer.access.key_ring import AccessKey
 from indexer.records import Box, Gallery, Image
 
 

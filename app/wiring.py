@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from app.detectors import load_python_detector
 from app.errors import CommandError
-from app.explanations import Explainer, Explanations
+from app.frames.detectors import load_python_detector
 from app.imports.runner import ImportRunner
-from app.metrics import Metrics
+from app.ingest.uploads import picture_limits
+from app.monitoring.metrics import Metrics
+from app.monitoring.readiness import Watches, watch_imports, watch_parts
+from app.monitoring.tracing import start_tracing
 from app.people import know_people
-from app.query_picture import PictureVectors
+from app.pictures.explanations import Explainer, Explanations
+from app.query.picture import PictureVectors
+from app.query.verdict import make_judge
 from app.query_vectors import QueryVectors
-from app.readiness import Watches, watch_imports, watch_parts
 from app.services import Services
 from app.settings import Settings
-from app.tracing import start_tracing
-from app.uploads import picture_limits
-from app.verdict import make_judge
 from indexer import migrate
 from indexer.catalogue import Catalogue
-from indexer.erasure import obey_ledger
-from indexer.frame_worker import FrameWorker, Threshold
+from indexer.erasure.replay import obey_ledger
+from indexer.erasure.survey import is_another_storage
+from indexer.frames.worker import FrameWorker, Threshold
 from indexer.live_index import LiveIndex
-from indexer.map_runner import MapRunner
+from indexer.maps.runner import MapRunner
 from indexer.protocols import Detector, ImageEncoder, TextEncoder
 from indexer.pulse import Lap
 from indexer.storage import ObjectStore
-from indexer.storage_survey import is_another_storage
 from indexer.worker import Worker
 
 if TYPE_CHECKING:

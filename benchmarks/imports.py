@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from app.caller import Caller
+from app.access.caller import Caller
 from app.imports import progress
 from app.imports.intake import of_file, start
 from app.imports.runner import ImportRunner

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.map_layout import MAX_FITTED, lay_out
+from indexer.maps.layout import MAX_FITTED, lay_out
 from model import load_encoder
 from model.config import SyntheticConfig
 from model.evaluate import encode_pictures

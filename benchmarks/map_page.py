@@ -36,7 +36,7 @@ from app.settings import Settings
 from app.wiring import load_encoder
 from indexer import change_log
 from indexer.catalogue import Catalogue
-from indexer.map_layout import lay_out
+from indexer.maps.layout import lay_out
 from indexer.migrate import upgrade
 from indexer.storage import ObjectStore
 from indexer.tables import embeddings, images

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/refinement.py --out runs/refinement
 
 For each caption somebody looks at a page of hits and marks the best right one and the best wrong
-one; the query is refined (app.refinement's formula), and they do it again. Pictures that were
+one; the query is refined (app.query.refinement's formula), and they do it again. Pictures that were
 marked count for nothing, neither before nor after: the figures are about those that are left to be
 found. Weights are chosen by mAP after one round on people of the val split, figures are of the test
 split's; no training has seen either. Prints tables and writes refinement.json under --out.
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.refinement import LIKE_WEIGHT, refine
+from app.query.refinement import LIKE_WEIGHT, refine
 from model.config import SyntheticConfig
 from model.data.synthetic_set import load_split
 from model.evaluate import encode_captions, encode_pictures

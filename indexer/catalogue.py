@@ -1,9 +1,8 @@
 """Galleries and their pictures in the database.
 
 What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, the order
-of changes in change_log.py, access keys in key_ring.py, bulk imports in import_jobs.py, maps in
-map_jobs.py, whole frames in frames.py, cases in cases.py, and who did what in audit_log.py; a
-Catalogue has one of each.
+of changes in change_log.py, access keys and who did what in access/, bulk imports in imports/, maps
+in maps/, whole frames in frames/, and cases in cases/; a Catalogue has one of each.
 """
 
 from __future__ import annotations
@@ -17,10 +16,12 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from indexer.audit_log import AuditLog
-from indexer.cases import CaseBook
+from indexer.access.audit_log import AuditLog
+from indexer.access.key_ring import KeyRing
+from indexer.cases.book import CaseBook
 from indexer.change_log import ChangeLog
 from indexer.database import Database
+from indexer.erasure.orphan_list import OrphanList
 from indexer.errors import (
     BadMetadata,
     GalleryExists,
@@ -28,13 +29,11 @@ from indexer.errors import (
     ImageNotFound,
     InvalidGalleryName,
 )
-from indexer.frame_tables import detections
-from indexer.frames import Frames
+from indexer.frames.catalogue import Frames
+from indexer.frames.tables import detections
 from indexer.holdings import Holdings, find_gallery, lock_galleries
-from indexer.import_jobs import ImportJobs
-from indexer.key_ring import KeyRing
-from indexer.map_jobs import MapJobs
-from indexer.orphan_list import OrphanList
+from indexer.imports.jobs import ImportJobs
+from indexer.maps.jobs import MapJobs
 from indexer.records import (
     MAX_ID,
     MAX_RETENTION_DAYS,

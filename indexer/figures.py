@@ -10,7 +10,7 @@ from sqlalchemy import case, func, select
 
 from indexer.change_log import newest_seq
 from indexer.database import Database
-from indexer.frame_tables import frames
+from indexer.frames.tables import frames
 from indexer.tables import images
 
 

@@ -20,16 +20,16 @@ from sqlalchemy import (
 )
 
 from indexer import change_log
-from indexer.case_rows import empty_exhibits
-from indexer.case_tables import cases
+from indexer.cases.rows import empty_exhibits
+from indexer.cases.tables import cases
 from indexer.database import Database
-from indexer.erasure_ledger import Erased, Ledger, Record, recording
+from indexer.erasure.ledger import Erased, Ledger, Record, recording
+from indexer.erasure.orphan_list import OWNERS, OrphanList, in_parts
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
-from indexer.frame_removal import ERASED_FRAME, erased_frames, lock_if_last, remove_frame_rows
-from indexer.frame_tables import frames
-from indexer.import_work import note_removed
+from indexer.frames.removal import ERASED_FRAME, erased_frames, lock_if_last, remove_frame_rows
+from indexer.frames.tables import frames
+from indexer.imports.work import note_removed
 from indexer.new_rows import add_pending, bytes_row, retry_failed
-from indexer.orphan_list import OWNERS, OrphanList, in_parts
 from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
 from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images
 

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import sweep
-from indexer.erasure import obey_in_parts
-from indexer.retention import expire
+from indexer.erasure.deletion import sweep
+from indexer.erasure.replay import obey_in_parts
+from indexer.erasure.retention import expire
+from indexer.erasure.survey import adopt_strays
 from indexer.storage import ObjectStore
-from indexer.storage_survey import adopt_strays
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
 _BUDGET_S = 2.0

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from indexer.catalogue import Catalogue
 from indexer.decode import read_header
-from indexer.deletion import sweep_one
+from indexer.erasure.deletion import sweep_one
 from indexer.errors import BadPicture, IndexerError
 from indexer.records import (
     MAX_FILE_NAME_CHARS,

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 
 from indexer import notices
 from indexer.database import Database
-from indexer.orphan_list import in_parts
+from indexer.erasure.orphan_list import in_parts
 from indexer.records import ImageMetadata, PictureHeader
 
 

@@ -153,7 +153,7 @@ orphans = Table(
 )
 
 # Entries of the erasure ledger that this database has obeyed; one restored from an older backup
-# lacks some, see erasure.py.
+# lacks some, see erasure/replay.py.
 erasures = Table(
     "erasures",
     metadata,
@@ -216,7 +216,7 @@ audit = Table(
     Index("ix_audit_key_id_gallery_seq", "key_id", "gallery", "seq"),
 )
 
-# Bulk imports as jobs, see import_jobs.py. archive: its name in storage while it is there; place:
+# Bulk imports as jobs, see imports/jobs.py. archive: its name in storage while it is there; place:
 # what it was called, or the folder or prefix on the server. who, idempotency_key and request tell
 # a request that is sent again. position: entries dealt with. Work: as of images.
 imports = Table(
@@ -279,7 +279,7 @@ import_erasures = Table(
     Column("sha256", String(64), primary_key=True),
 )
 
-# Maps of galleries, each asked for as a job, see map_jobs.py: of one gallery and model at most one
+# Maps of galleries, each asked for as a job, see maps/jobs.py: of one gallery and model at most one
 # that is drawn and one that is under way. generation: every change up to it was seen. pictures:
 # how many vectors there were. Work: as of images.
 maps = Table(

@@ -21,7 +21,7 @@ ALLOWED = {
     ("app/imports/places.py", "obstore"),  # PASSERBY_IMPORT_FROM, off by default
     ("app/commands/desk.py", "app.client"),  # --server of the command line
     ("app/commands/ingest_remote.py", "app.client"),  # the same
-    ("app/tracing.py", "opentelemetry.exporter"),  # OTEL_EXPORTER_OTLP_ENDPOINT
+    ("app/monitoring/tracing.py", "opentelemetry.exporter"),  # OTEL_EXPORTER_OTLP_ENDPOINT
     ("app/commands/server.py", "socket"),  # listens
     ("indexer/database.py", "psycopg"),  # PASSERBY_DATABASE_URL
     ("indexer/database.py", "connect"),  # the engine's

@@ -10,7 +10,7 @@ import typer
 from click import Command, Context, Group
 
 from app.cli import app
-from app.search_schemas import SearchRequest, SearchResponse
+from app.query.schemas import SearchRequest, SearchResponse
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]

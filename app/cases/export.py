@@ -12,8 +12,8 @@ from functools import partial
 from typing import BinaryIO
 
 from app import __version__
-from app.audit import deed_of, put_on_record, reason_for
-from app.caller import Caller
+from app.access.audit import deed_of, put_on_record, reason_for
+from app.access.caller import Caller
 from app.cases.extract import Extract, concerns, workers_on, write_extract
 from app.cases.manifest import (
     EXTRACT,
@@ -34,11 +34,11 @@ from app.cases.on_record import image_ids, read_case
 from app.cases.report import render_report
 from app.cases.schemas import CaseDetail, ExhibitDetail
 from app.cases.zip_stream import Measured, Member, zip_chunks
+from app.ingest.uploads import picture_limits
 from app.schemas import ImageDetail
 from app.settings import Settings
-from app.uploads import picture_limits
-from indexer.audit_log import AuditRow
-from indexer.case_rows import told_of
+from indexer.access.audit_log import AuditRow
+from indexer.cases.rows import told_of
 from indexer.catalogue import Catalogue
 from indexer.decode import make_thumbnail
 from indexer.errors import BadPicture, ObjectMissing

@@ -15,11 +15,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.access_schemas import AuditEntry
+from app.access.schemas import AuditEntry
 from app.cases.schemas import CaseDetail
 from app.views import read_audit_row, show_audit_row
-from indexer.audit_log import FORMAT, NO_HASH, AuditLog, AuditRow, chained, digest_of, link
-from indexer.case_rows import told_of
+from indexer.access.audit_log import FORMAT, NO_HASH, AuditLog, AuditRow, chained, digest_of, link
+from indexer.cases.rows import told_of
 from indexer.records import MAX_ID
 
 EXTRACT_FORMAT = 1

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlencode
 from pydantic import ValidationError
 
 from app.cases.schemas import Found
-from app.search_form import SearchForm
-from app.search_schemas import SearchResponse
+from app.query.form import SearchForm
+from app.query.schemas import SearchResponse
 
 
 def tell_found(

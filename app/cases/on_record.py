@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from app.audit import deed_of, put_on_record, reason_for
-from app.caller import Caller
+from app.access.audit import deed_of, put_on_record, reason_for
+from app.access.caller import Caller
 from app.cases.schemas import (
     CaseCreate,
     CaseDetail,
@@ -15,9 +15,9 @@ from app.cases.schemas import (
     ExhibitUpdate,
 )
 from app.cases.views import show_case_detail, show_exhibit
-from indexer.audit_log import Deed
-from indexer.case_rows import Exhibit, told_of
-from indexer.cases import CaseChanges
+from indexer.access.audit_log import Deed
+from indexer.cases.book import CaseChanges
+from indexer.cases.rows import Exhibit, told_of
 from indexer.catalogue import Catalogue
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.access_schemas import AuditEntry
+from app.access.schemas import AuditEntry
 from app.cases.verify import CaseCheck
-from indexer.case_rows import told_of
+from indexer.cases.rows import told_of
 
 
 def find_record(rows_after: Callable[[int], Iterator[AuditEntry]], found: CaseCheck) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from app.query.schemas import MAX_LIMIT
 from app.schemas import MAX_ID, MAX_TEXT_CHARS, REASON, ImageDetail, Name, Reason, Request, Text
-from app.search_schemas import MAX_LIMIT
 
 MAX_NOTE_CHARS = 5_000
 

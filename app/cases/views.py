@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.cases.schemas import CaseDetail, CaseSummary, ExhibitDetail, Found
 from app.views import show_image
-from indexer.case_rows import Case, Exhibit
+from indexer.cases.rows import Case, Exhibit
 from indexer.records import Gallery, Image
 
 

@@ -10,7 +10,7 @@ import httpx
 from app.client.call import Call, Page, Talk, as_, given, nothing, to_page, to_path
 from app.client.pictures import Picture
 from app.client.sending import ask_known, send
-from app.frame_schemas import (
+from app.frames.schemas import (
     FrameDetail,
     FrameList,
     FrameState,

@@ -10,7 +10,7 @@ import httpx
 
 from app.client.call import Call, Page, as_, to_page
 from app.client.pictures import Form, Picture
-from app.search_schemas import (
+from app.query.schemas import (
     PictureOptions,
     SearchFilters,
     SearchRequest,

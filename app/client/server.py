@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import httpx
 
 from app.client.call import Call
-from app.hosts import is_loopback
+from app.http.hosts import is_loopback
 
 TIMEOUT_S = 60.0  # without a byte either way
 RETRIES = 5  # some 10 s: a server that starts anew

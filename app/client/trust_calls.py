@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from app.access_schemas import (
+from app.access.schemas import (
     AuditEntry,
     AuditPage,
     ErasureProof,

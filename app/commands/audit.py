@@ -18,7 +18,7 @@ from app.settings import load_settings
 
 if TYPE_CHECKING:
     from app.commands.desk import Desk
-    from indexer.audit_log import Verdict
+    from indexer.access.audit_log import Verdict
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -83,7 +83,7 @@ def verify_log(server: str | None, data_dir: Path | None, known: tuple[int, str]
 
         return open_catalogue(load_settings(data_dir=data_dir)).audit.verify(known)
     from app.views import read_audit_row
-    from indexer.audit_log import follow_chain
+    from indexer.access.audit_log import follow_chain
 
     with open_desk(server, data_dir) as desk:
         return follow_chain(map(read_audit_row, desk.audit()), known=known)
@@ -95,9 +95,9 @@ def verify_file(file: Path, known: tuple[int, str] | None) -> tuple[int, Verdict
     The first one of a file that begins later than the log is taken as it stands, unless `known` is
     the one before it. Raises CommandError for a file that can't be read.
     """
-    from app.access_schemas import AuditEntry
+    from app.access.schemas import AuditEntry
     from app.views import read_audit_row
-    from indexer.audit_log import NO_HASH, follow_chain
+    from indexer.access.audit_log import NO_HASH, follow_chain
 
     try:
         with file.open(encoding="utf-8") as lines:
@@ -122,7 +122,7 @@ def verify_file(file: Path, known: tuple[int, str] | None) -> tuple[int, Verdict
 def verify_behind(desk: Desk, seq: int, digest: str) -> Verdict:
     """Whether the log has this row still, and is whole behind it."""
     from app.views import read_audit_row
-    from indexer.audit_log import Verdict, follow_chain
+    from indexer.access.audit_log import Verdict, follow_chain
 
     rows = map(read_audit_row, desk.audit(seq - 1))
     there = next(rows, None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from app.access_schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
+    from app.access.schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
     from app.cases.schemas import CaseDetail, CaseSummary, ExhibitDetail
     from app.client import Passerby
     from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
@@ -102,7 +102,7 @@ def checked(model: type[M], **fields: object) -> M:
     """The fields as a request. Raises CommandError naming the first that is wrong."""
     from pydantic import ValidationError
 
-    from app.problems import message_of
+    from app.http.problems import message_of
 
     try:
         return model(**fields)

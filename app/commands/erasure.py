@@ -67,7 +67,7 @@ def sweep(
     catalogue, store = open_data(load_settings(data_dir=data_dir))
     num_missing = look_through(catalogue, store, check=check)
     if not check:
-        from indexer import deletion
+        from indexer.erasure import deletion
 
         done = deletion.sweep(catalogue, store, budget_s=float("inf"))
         typer.echo(f"{done:,} noted before were looked at again; those without an owner are gone.")
@@ -78,7 +78,7 @@ def sweep(
 def look_through(catalogue: Catalogue, store: ObjectStore, *, check: bool) -> int:
     """Survey storage with a bar and tell what was found; how many hashes have no bytes."""
     from app.commands.progress import console, progress_bar
-    from indexer.storage_survey import PREFIXES, adopt_strays, survey
+    from indexer.erasure.survey import PREFIXES, adopt_strays, survey
 
     num_stored, num_stray, missing = 0, 0, list[str]()
     with progress_bar() as progress:

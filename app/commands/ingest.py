@@ -15,8 +15,8 @@ from app.errors import CommandError
 from app.settings import load_settings
 
 if TYPE_CHECKING:
-    from app.folder_import import Destination, ImportReport
-    from app.sidecar import Sidecar
+    from app.ingest.folder import Destination, ImportReport
+    from app.ingest.sidecar import Sidecar
 
 MAX_LISTED = 20
 
@@ -61,7 +61,7 @@ def ingest(
     """
     if not folder.is_dir():
         raise CommandError(f"there is no folder {folder}")
-    from app.sidecar import Sidecar, read_sidecar
+    from app.ingest.sidecar import Sidecar, read_sidecar
 
     sidecar = read_sidecar(metadata) if metadata else Sidecar()
     where = open_destination(server, gallery, create, data_dir, model, frames=frames)
@@ -107,7 +107,7 @@ def import_folder(
 ) -> ImportReport:
     """Take in every picture of the folder, with a bar. Raises CommandError when storage fails."""
     from app.commands.progress import progress_bar
-    from app.folder_import import ImportReport, Outcome, find_pictures, sort_out
+    from app.ingest.folder import ImportReport, Outcome, find_pictures, sort_out
 
     if not (files := find_pictures(folder)):
         raise CommandError(f"{folder} has no JPEG, PNG or WebP files")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from app.commands.progress import embed_pending, look_through
 from app.errors import CommandError
-from app.folder_import import Failure, FolderPicture, Outcome
+from app.ingest.folder import Failure, FolderPicture, Outcome
+from app.ingest.uploads import picture_limits, shown_name
 from app.schemas import GalleryCounts
 from app.settings import Settings
-from app.uploads import picture_limits, shown_name
 from app.views import show_gallery
 from app.wiring import build_frame_worker, build_worker, load_encoder, open_data
 from indexer.errors import IndexerError

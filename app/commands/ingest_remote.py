@@ -13,10 +13,10 @@ from typing import TypeVar
 from app.client import Answered, ClientError, Passerby, Picture
 from app.commands.progress import MAX_LISTED, show_found, wait_for
 from app.errors import CommandError
-from app.folder_import import Failure, FolderPicture, Outcome
-from app.frame_schemas import FrameUploadResult
+from app.frames.schemas import FrameUploadResult
+from app.ingest.folder import Failure, FolderPicture, Outcome
+from app.ingest.uploads import from_metadata
 from app.schemas import GalleryCounts, Problem, UploadResult
-from app.uploads import from_metadata
 
 T = TypeVar("T")
 OnOutcome = Callable[[Outcome], object]

@@ -11,7 +11,7 @@ from app.commands.desk import checked, open_desk
 from app.commands.options import PANEL_TRUST, DataDir, Server
 
 if TYPE_CHECKING:
-    from app.access_schemas import KeySummary
+    from app.access.schemas import KeySummary
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -44,7 +44,7 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a key. Its secret is printed this once, alone on standard output."""
-    from app.access_schemas import KeyCreate
+    from app.access.schemas import KeyCreate
 
     key = checked(
         KeyCreate,

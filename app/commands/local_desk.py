@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from app.access_keys import create_on_record, revoke_on_record
-from app.access_schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
-from app.audit import deletion_on_record, say_changes
+from app.access.audit import deletion_on_record, say_changes
+from app.access.keys import create_on_record, revoke_on_record
+from app.access.schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
 from app.cases import on_record
 from app.cases.export import begin_export
 from app.cases.schemas import CaseCreate, CaseDetail, CaseSummary, ExhibitCreate, ExhibitDetail
@@ -24,7 +24,7 @@ from app.schemas import GallerySummary
 from app.settings import load_settings
 from app.views import show_audit_row, show_gallery, show_key
 from app.wiring import open_catalogue, open_data, read_model_card
-from indexer.deletion import delete_gallery
+from indexer.erasure.deletion import delete_gallery
 from indexer.records import GalleryChanges
 
 

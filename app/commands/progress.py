@@ -17,10 +17,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from app.frame_schemas import FrameDetail, FrameTotals
+from app.frames.schemas import FrameDetail, FrameTotals
 from indexer.catalogue import Catalogue
-from indexer.frame_worker import FrameWorker
-from indexer.frames import Frame, FrameCounts, Frames
+from indexer.frames.catalogue import Frame, FrameCounts, Frames
+from indexer.frames.worker import FrameWorker
 from indexer.worker import Worker
 
 IDLE_S = 0.2

@@ -8,14 +8,14 @@ import uuid
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.caller import Caller
-    from indexer.audit_log import Action
+    from app.access.caller import Caller
+    from indexer.access.audit_log import Action
     from indexer.catalogue import Catalogue
 
 
 def command_caller() -> Caller:
     """Whoever runs this command: who reaches the database needs no key."""
-    from app.caller import Caller
+    from app.access.caller import Caller
 
     uid = os.getuid()  # not what the environment says, which anybody may set
     try:
@@ -29,6 +29,6 @@ def record_command(
     catalogue: Catalogue, action: Action, gallery: str | None = None, *, what: str
 ) -> None:
     """Put it on record before it is done. Raises DatabaseUnavailable, StorageFull."""
-    from app.audit import put_on_record
+    from app.access.audit import put_on_record
 
     put_on_record(catalogue, command_caller(), action, gallery, what=what)

@@ -17,7 +17,7 @@ from app.settings import load_settings
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.search_schemas import Person, SearchOptions, SearchResponse, Verdict
+    from app.query.schemas import Person, SearchOptions, SearchResponse, Verdict
     from app.settings import Settings
 
 
@@ -58,7 +58,7 @@ def search(
     model: Model = None,
 ) -> None:
     """Rank a gallery's pictures by a description, by a picture, or by pictures of the person."""
-    from app.search_schemas import PictureOptions, SearchRequest
+    from app.query.schemas import PictureOptions, SearchRequest
 
     given: dict[str, Any] = {
         "limit": limit,
@@ -96,7 +96,7 @@ def find_here(
     settings: Settings, gallery: str, text: str | None, image: Path | None, given: dict[str, Any]
 ) -> SearchResponse:
     """One search, without a server. Raises CommandError, IndexerError, OSError."""
-    from app.search_schemas import PictureSearch, SearchRequest
+    from app.query.schemas import PictureSearch, SearchRequest
 
     if image is None:
         return find_once(settings, SearchRequest(gallery=gallery, text=text, **given))
@@ -110,7 +110,7 @@ def find_once(
     settings: Settings, request: SearchOptions, picture: BinaryIO | None = None
 ) -> SearchResponse:
     """One search by services of its own. Raises CommandError, IndexerError."""
-    from app.audit import search_on_record
+    from app.access.audit import search_on_record
     from app.errors import ProblemError
     from app.wiring import build_services
 

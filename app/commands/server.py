@@ -14,8 +14,8 @@ import typer
 
 from app.commands.options import DataDir, Host, MetricsPort, Model, Port
 from app.errors import CommandError
-from app.logs import start_log
 from app.memory import keep_few_arenas, leave_out_of_collection
+from app.monitoring.logs import start_log
 from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     keep_few_arenas()
     start_log(settings)
     exit_on_term()
-    from app.metrics import Metrics
-    from app.readiness import watch_parts
-    from app.side_port import side_port
-    from app.tracing import start_tracing
+    from app.monitoring.metrics import Metrics
+    from app.monitoring.readiness import watch_parts
+    from app.monitoring.side_port import side_port
+    from app.monitoring.tracing import start_tracing
     from app.wiring import (
         build_frame_worker,
         build_import_runner,
@@ -131,7 +131,7 @@ def run_server(
         import uvicorn
 
         from app.main import create_app
-        from app.side_port import side_port
+        from app.monitoring.side_port import side_port
         from app.wiring import build_services
 
         services = build_services(settings, with_worker=with_worker)
@@ -158,7 +158,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the server is run."""
     import uvicorn
 
-    from app.connections import Limits, guarded
+    from app.http.connections import Limits, guarded
 
     return uvicorn.Config(
         app,

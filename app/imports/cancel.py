@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from app.audit import put_on_record
-from app.caller import Caller
+from app.access.audit import put_on_record
+from app.access.caller import Caller
 from app.imports.sweep import drop_archive
 from indexer.catalogue import Catalogue
 from indexer.errors import ImportEnded, IndexerError
-from indexer.import_jobs import ImportJob
+from indexer.imports.jobs import ImportJob
 from indexer.storage import ObjectStore
 
 

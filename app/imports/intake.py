@@ -16,18 +16,18 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from app.audit import put_on_record
-from app.caller import Caller
+from app.access.audit import put_on_record
+from app.access.caller import Caller
 from app.errors import FieldError, ProblemError, invalid
-from app.forms import needing_space
+from app.http.forms import needing_space
+from app.http.problems import invalid_fields
 from app.imports.archives import HEAD_BYTES, is_archive
 from app.imports.places import require_allowed
 from app.imports.schemas import PlaceRequest
-from app.problems import invalid_fields
-from app.uploads import shown_name
+from app.ingest.uploads import shown_name
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
-from indexer.import_jobs import ImportJob, ImportRequest
+from indexer.imports.jobs import ImportJob, ImportRequest
 from indexer.storage import ObjectStore
 
 ARCHIVE_TYPES = (

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from app.errors import CommandError
-from app.folder_import import plan
 from app.imports.entries import (
     MAX_NAME_CHARS,
     Entry,
@@ -18,7 +17,8 @@ from app.imports.entries import (
     nothing,
     shown,
 )
-from app.sidecar import Row, Sidecar, read_sidecar
+from app.ingest.folder import plan
+from app.ingest.sidecar import Row, Sidecar, read_sidecar
 from indexer.errors import BadPicture
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl")

@@ -20,7 +20,7 @@ from app.errors import ProblemError
 from app.imports.entries import Entry, Refusal, SourceBroken, is_hidden, judge_name, nothing
 from app.imports.meter import EntryFile
 from indexer.errors import BadPicture, StorageUnavailable
-from indexer.import_jobs import Source
+from indexer.imports.jobs import Source
 
 _BUFFER_BYTES = 2**20
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from app.imports.entries import Entry, shown
+from app.ingest.sidecar import Row
+from app.ingest.uploads import picture_limits, shown_name
 from app.settings import Settings
-from app.sidecar import Row
-from app.uploads import picture_limits, shown_name
 from indexer.catalogue import Catalogue
 from indexer.database import Database
 from indexer.errors import BadPicture
-from indexer.import_jobs import ImportJob
-from indexer.import_work import EntryResult, ImportWork, Lease
+from indexer.imports.jobs import ImportJob
+from indexer.imports.work import EntryResult, ImportWork, Lease
 from indexer.ingest import Arrival, Outcome, examine, keep, open_copy
 from indexer.records import Accepted, Duplicate, Refused
 from indexer.storage import ObjectStore

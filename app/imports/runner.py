@@ -26,8 +26,8 @@ from indexer.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from indexer.import_jobs import ImportJob
-from indexer.import_work import ImportLost, Lease
+from indexer.imports.jobs import ImportJob
+from indexer.imports.work import ImportLost, Lease
 from indexer.storage import ObjectStore
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from indexer.catalogue import Catalogue
-from indexer.import_jobs import ImportJob
+from indexer.imports.jobs import ImportJob
 from indexer.storage import ObjectStore
 
 KEPT_DAYS = 30.0

@@ -16,8 +16,8 @@ from app.imports.schemas import (
     ImportSummary,
 )
 from indexer.errors import IndexerError
-from indexer.import_jobs import ImportJob, ImportJobs
-from indexer.import_work import EntryResult
+from indexer.imports.jobs import ImportJob, ImportJobs
+from indexer.imports.work import EntryResult
 
 _LOOK_EVERY_S = 0.5
 _BEAT_S = 10.0

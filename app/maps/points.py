@@ -17,8 +17,8 @@ from app.services import Services
 from indexer.columns import NO_TIME
 from indexer.errors import MapNotDrawn
 from indexer.gallery_view import GalleryView, PictureTable
-from indexer.map_jobs import MapJob, MapPoints
-from indexer.map_layout import NOBODY, place
+from indexer.maps.jobs import MapJob, MapPoints
+from indexer.maps.layout import NOBODY, place
 
 MAX_CAME_SINCE = 5_000
 """Pictures placed at a time among the map's fitted ones: more take seconds."""

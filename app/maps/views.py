@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.maps.schemas import DrawnMap, GalleryMap, MapProblem, MapRequest
 from app.services import Services
-from indexer.map_jobs import MapJob
+from indexer.maps.jobs import MapJob
 
 
 def ask_for_map(services: Services, gallery: str, asked: MapRequest) -> None:

@@ -8,17 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.audit import reason_for, view_on_record
-from app.caller import Caller
+from app.access.audit import reason_for, view_on_record
+from app.access.caller import Caller
 from app.cases import on_record
 from app.cases.found_form import read_found
 from app.cases.schemas import ExhibitCreate
 from app.deps import AppCaller, AppServices
 from app.errors import FieldError, invalid
+from app.query.form import SearchForm
 from app.routes.case_pages import LIMITS, REFUSED, Line, Words, begin_case, in_words
 from app.routes.page import PageRoute, render
 from app.schemas import MAX_ID, Problem
-from app.search_form import SearchForm
 from app.services import Services
 
 router = APIRouter(prefix="/casebook", route_class=PageRoute, include_in_schema=False)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from app.caller import Caller
+from app.access.caller import Caller
 from app.cases import on_record
 from app.cases.schemas import (
     MAX_NOTE_CHARS,
@@ -20,7 +20,7 @@ from app.cases.schemas import (
 )
 from app.deps import AppCaller, AppServices, CaseId, ExhibitId
 from app.errors import ProblemError
-from app.problems import explain, invalid_fields
+from app.http.problems import explain, invalid_fields
 from app.routes.page import PageRoute, choose_gallery, render
 from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, Problem
 from app.services import Services

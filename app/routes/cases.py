@@ -22,7 +22,7 @@ from app.cases.schemas import (
 )
 from app.cases.views import show_case
 from app.deps import AppCaller, AppServices, CaseId, ExhibitId, GallerySlug, require_json
-from app.documentation import problems
+from app.http.documentation import problems
 from app.schemas import REASON, Reason
 
 router = APIRouter(tags=["cases"])

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app.access_schemas import ErasureProof
+from app.access.schemas import ErasureProof
 from app.deps import AppCaller, AppServices
-from app.documentation import problems
 from app.erasures import prove_on_record
+from app.http.documentation import problems
 from app.schemas import MAX_ID
 
 router = APIRouter(tags=["access"])

@@ -6,18 +6,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit import deletion_on_record, frames_on_record
+from app.access.audit import deletion_on_record, frames_on_record
 from app.deps import AppCaller, AppServices, AppSettings, FrameId, GallerySlug, require_json
-from app.documentation import UPLOAD_BODY, problems
 from app.errors import ProblemError
-from app.frame_schemas import FrameDetail, FrameList, FrameState, FrameUploadResponse
-from app.frame_views import show_frame, show_frames, store_frames
+from app.frames.schemas import FrameDetail, FrameList, FrameState, FrameUploadResponse
+from app.frames.views import show_frame, show_frames, store_frames
+from app.http.documentation import UPLOAD_BODY, problems
 from app.imports.schemas import KnownRequest, KnownResponse
-from app.pictures import content_response
+from app.ingest.uploads import Upload
+from app.pictures.answers import content_response
 from app.routes.images import Why, read_form
 from app.schemas import MAX_ID
-from app.uploads import Upload
-from indexer.frame_deletion import delete_frame
+from indexer.frames.deletion import delete_frame
 
 router = APIRouter(tags=["frames"])
 

@@ -6,12 +6,12 @@ from typing import cast
 
 from fastapi import APIRouter, Depends, Response
 
-from app.audit import deletion_on_record, record, say_changes
+from app.access.audit import deletion_on_record, record, say_changes
 from app.deps import AppCaller, AppServices, GallerySlug, require_json
-from app.documentation import problems
+from app.http.documentation import problems
 from app.schemas import GalleryCreate, GalleryDetail, GalleryList, GallerySummary, GalleryUpdate
 from app.views import show_gallery, show_gallery_detail
-from indexer.deletion import delete_gallery
+from indexer.erasure.deletion import delete_gallery
 from indexer.records import GalleryChanges
 
 router = APIRouter(prefix="/galleries", tags=["galleries"])

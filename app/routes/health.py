@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from app import __version__
-from app.documentation import problems
 from app.errors import KINDS, ProblemError
+from app.http.documentation import problems
 from app.schemas import Health, ProblemKind, Readiness
 from app.services import Services
 

@@ -7,7 +7,13 @@ from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.audit import deletion_on_record, details_on_record, record, say_changes, view_on_record
+from app.access.audit import (
+    deletion_on_record,
+    details_on_record,
+    record,
+    say_changes,
+    view_on_record,
+)
 from app.deps import (
     AppCaller,
     AppServices,
@@ -17,9 +23,10 @@ from app.deps import (
     require_json,
     require_multipart,
 )
-from app.documentation import UPLOAD_BODY, problems
-from app.explanations import explain_match
-from app.pictures import content_response, overlay_response, thumbnail_response
+from app.http.documentation import UPLOAD_BODY, problems
+from app.ingest.uploads import Upload, read_upload, store_upload
+from app.pictures.answers import content_response, overlay_response, thumbnail_response
+from app.pictures.explanations import explain_match
 from app.schemas import (
     MAX_ID,
     MAX_TEXT_CHARS,
@@ -33,9 +40,8 @@ from app.schemas import (
     Text,
     UploadResponse,
 )
-from app.uploads import Upload, read_upload, store_upload
 from app.views import show_attention, show_image
-from indexer.deletion import delete_image
+from indexer.erasure.deletion import delete_image
 from indexer.records import ImageChanges
 
 router = APIRouter(tags=["images"])

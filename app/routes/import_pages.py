@@ -11,8 +11,8 @@ from app.deps import AppCaller, AppServices, ImportId
 from app.imports.cancel import cancel_on_record
 from app.routes.page import PageRoute, render
 from indexer.errors import GalleryNotFound
-from indexer.import_jobs import ImportJob
-from indexer.import_work import EntryStatus
+from indexer.imports.jobs import ImportJob
+from indexer.imports.work import EntryStatus
 
 NUM_IMPORTS = 50
 NUM_ENTRIES = 100

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from app.deps import AppCaller, AppServices, GallerySlug, ImportId, require_json
-from app.documentation import problems
+from app.http.documentation import problems
 from app.imports.cancel import cancel_on_record
 from app.imports.intake import ARCHIVE_TYPES, receive, start
 from app.imports.schemas import (

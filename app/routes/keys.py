@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from app.access_keys import create_on_record, revoke_on_record
-from app.access_schemas import AuditPage, KeyCreate, KeyCreated, KeyList
-from app.audit import record
+from app.access.audit import record
+from app.access.keys import create_on_record, revoke_on_record
+from app.access.schemas import AuditPage, KeyCreate, KeyCreated, KeyList
 from app.deps import AppCaller, AppServices, require_json
-from app.documentation import problems
+from app.http.documentation import problems
 from app.schemas import MAX_ID
 from app.views import show_audit_row, show_key
 

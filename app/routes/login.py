@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.audit import record
-from app.caller import caller_of
+from app.access.audit import record
+from app.access.caller import caller_of
+from app.access.sessions import LASTS, can_log_in, drop_session, give_session, session_of
 from app.deps import AppServices
 from app.errors import ProblemError
-from app.problems import request_id
+from app.http.problems import request_id
 from app.routes.page import PageRoute, render
-from app.sessions import LASTS, can_log_in, drop_session, give_session, session_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

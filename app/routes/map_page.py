@@ -7,13 +7,13 @@ from dataclasses import replace
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.caller import Caller
+from app.access.caller import Caller
 from app.deps import AppCaller, AppServices
 from app.maps.schemas import MapRequest
 from app.maps.views import ask_for_map, show_map
+from app.query.form import SearchForm
 from app.routes.page import PageRoute, choose_gallery, render
 from app.routes.pages import add_found, page_titles, search_context
-from app.search_form import SearchForm
 from app.services import Services
 
 router = APIRouter(prefix="/map", route_class=PageRoute, include_in_schema=False)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
-from app.audit import map_on_record
+from app.access.audit import map_on_record
 from app.deps import AppCaller, AppServices, GallerySlug, require_json
-from app.documentation import problems
+from app.http.documentation import problems
 from app.maps.points import list_points, look_at_map, pack
 from app.maps.schemas import GalleryMap, MapPointList, MapRequest
 from app.maps.views import ask_for_map, show_map

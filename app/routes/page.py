@@ -12,9 +12,9 @@ from fastapi.routing import APIRoute
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
-from app.caller import NOBODY
+from app.access.caller import NOBODY
 from app.cases.found_form import tell_found
-from app.problems import explain
+from app.http.problems import explain
 from indexer.errors import GalleryNotFound
 from indexer.records import SLUG, Gallery
 

@@ -14,21 +14,21 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.audit import frames_on_record, record_samples, search_on_record, view_on_record
-from app.caller import Caller
+from app.access.audit import frames_on_record, record_samples, search_on_record, view_on_record
+from app.access.caller import Caller
 from app.deps import AppCaller, AppServices, ImageId, require_multipart
 from app.errors import ProblemError
-from app.problems import explain
-from app.query_picture import file_of, read_picture_form
+from app.http.problems import explain
+from app.query.form import SearchForm
+from app.query.picture import file_of, read_picture_form
+from app.query.schemas import SearchOptions, SearchResponse
 from app.routes import login
 from app.routes.page import PageRoute, choose_gallery, render
 from app.schemas import MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_TEXT_CHARS
-from app.search_form import SearchForm
-from app.search_schemas import SearchOptions, SearchResponse
 from app.services import Services
 from app.views import attention_url
 from indexer.errors import IndexerError
-from indexer.frames import PersonFound
+from indexer.frames.catalogue import PersonFound
 from indexer.records import Gallery, Image
 
 FOLDER = Path(__file__).parent.parent

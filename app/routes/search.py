@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from app.audit import search_on_record
+from app.access.audit import search_on_record
 from app.deps import AppCaller, AppServices, require_json, require_multipart
-from app.documentation import PICTURE_BODY, problems
-from app.query_picture import PictureQuestion, parse_question, read_picture_form
-from app.search_schemas import PictureSearch, SearchRequest, SearchResponse
+from app.http.documentation import PICTURE_BODY, problems
+from app.query.picture import PictureQuestion, parse_question, read_picture_form
+from app.query.schemas import PictureSearch, SearchRequest, SearchResponse
 
 router = APIRouter(tags=["search"])
 

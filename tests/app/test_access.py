@@ -12,15 +12,15 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import update
 
-from app.access import ACCESS, Access, needs
+from app.access.rules import ACCESS, Access, needs
 from app.commands.server import require_keys
 from app.errors import CommandError
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import build_services
-from indexer.audit_log import Deed
-from indexer.import_jobs import ImportRequest
-from indexer.key_ring import SCOPES, Scope
+from indexer.access.audit_log import Deed
+from indexer.access.key_ring import SCOPES, Scope
+from indexer.imports.jobs import ImportRequest
 from indexer.tables import keys, request_counts
 from tests.app.conftest import URL, Api, assert_problem
 from tests.app.files import picture

@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.explanations import Explanation, Explanations
 from app.main import create_app
-from app.overlay import draw_overlay, overlay_size
+from app.pictures.explanations import Explanation, Explanations
+from app.pictures.overlay import draw_overlay, overlay_size
 from app.settings import Settings
 from app.wiring import build_services, build_worker
 from indexer.decode import decode

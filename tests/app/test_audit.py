@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text, update
 
-from indexer.audit_log import Deed
+from indexer.access.audit_log import Deed
 from indexer.tables import images
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import picture
@@ -110,7 +110,7 @@ def test_page_that_renews_itself_is_a_row_a_minute_or_for_each_new_picture(
     assert deeds(filled)[-1].image_ids == (1, 3, 2)
     assert filled.search(text="red").status_code == 200  # a program's each count
     assert num_searches() == 7
-    monkeypatch.setattr("app.shown.SAME_FOR_S", -1.0)
+    monkeypatch.setattr("app.access.shown.SAME_FOR_S", -1.0)
     assert [num_searches("text=blue") for _ in range(2)] == [8, 9]
 
 

@@ -15,7 +15,7 @@ from app.errors import CommandError
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
-from indexer.audit_log import Deed
+from indexer.access.audit_log import Deed
 from indexer.tables import audit
 from tests.app.conftest import both_databases
 from tests.app.serving import served

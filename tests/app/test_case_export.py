@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import update
 
-from app.caller import LOCAL
+from app.access.caller import LOCAL
 from app.cases import export as exporting
 from app.cases.export import begin_export
 from app.cases.names import picture_name
@@ -26,8 +26,8 @@ from app.cases.recorded import find_record
 from app.cases.verify import CaseCheck, check_case
 from app.errors import CommandError
 from app.views import show_audit_row
-from indexer.audit_log import Deed, chained
-from indexer.deletion import delete_image
+from indexer.access.audit_log import Deed, chained
+from indexer.erasure.deletion import delete_image
 from indexer.errors import ObjectMissing, StorageFull
 from indexer.tables import audit
 from tests.app.conftest import Api, assert_problem, both_databases

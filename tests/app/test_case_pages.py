@@ -9,7 +9,7 @@ import pytest
 from httpx import Response
 
 from app.cases.found_form import read_found
-from app.search_form import SearchForm
+from app.query.form import SearchForm
 from tests.app.conftest import Api
 from tests.app.files import picture
 from tests.app.test_cases import begin, rows

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from indexer.audit_log import AuditRow
+from indexer.access.audit_log import AuditRow
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import TIMED, picture
 

@@ -17,13 +17,13 @@ import pytest
 from typer.testing import CliRunner
 
 from app import cli
-from app.access_schemas import KeyCreate
+from app.access.schemas import KeyCreate
 from app.client import Answered, AsyncPasserby, Passerby, Picture, Unreachable
 from app.client.pictures import batches
 from app.errors import CommandError
 from app.main import create_app
+from app.query.schemas import SearchFilters
 from app.schemas import FileMetadata
-from app.search_schemas import SearchFilters
 from app.services import Services
 from app.settings import Settings
 from tests.app.conftest import both_databases

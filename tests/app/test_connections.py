@@ -12,7 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from app.connections import Limits
+from app.http.connections import Limits
 from app.main import create_app
 from app.services import Services
 from app.settings import Settings
@@ -141,7 +141,7 @@ def test_flood_is_refused(address: tuple[str, int], flood: bytes) -> None:
 @pytest.mark.parametrize(("may_have", "held"), [(100, 50), (20_000, 4_000)])
 def test_limits_leave_half_of_the_descriptors(may_have: int, held: int) -> None:
     code = (
-        "import resource; from app.connections import Limits; "
+        "import resource; from app.http.connections import Limits; "
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (64, {may_have})); "
         "print(Limits.of_process().max_connections)"
     )

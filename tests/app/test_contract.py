@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from indexer.key_ring import SCOPES
+from indexer.access.key_ring import SCOPES
 from tests.app.conftest import Api, both_databases
 from tests.app.files import picture
 

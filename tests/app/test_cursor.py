@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from app.cursor import Bookmark, make_cursor, read_cursor
+from app.query.cursor import Bookmark, make_cursor, read_cursor
+from app.query.schemas import MAX_CURSOR_CHARS, SearchRequest
 from app.schemas import MAX_ID
-from app.search_schemas import MAX_CURSOR_CHARS, SearchRequest
 from indexer.records import Generation, Hit, Place
 from indexer.tables import changes
 from tests.app.conftest import Api, assert_problem, both_databases
@@ -119,7 +119,7 @@ def test_cursor_of_another_model_release_or_past_is_outdated(
         problem = assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
         assert "search again" in problem["detail"]
     with monkeypatch.context() as newer:
-        newer.setattr("app.cursor._VERSION", 9)
+        newer.setattr("app.query.cursor._VERSION", 9)
         assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
     page = api.http.get("/", params={"gallery": "street", "text": "blue", "cursor": cursor})
     assert page.status_code == 422
@@ -140,7 +140,7 @@ def test_forged_cursor_breaks_nothing(api: Api, monkeypatch: pytest.MonkeyPatch)
     fill(api, 3)
     cursor = api.search(text="red", limit=1).json()["next_cursor"]
     body = bytearray(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    monkeypatch.setattr("app.cursor._check", lambda _: bytes(8))
+    monkeypatch.setattr("app.query.cursor._check", lambda _: bytes(8))
     for start, end in ((1, 9), (9, 17), (17, 25), (25, 33), (33, 41), (41, 49)):
         for byte in (0x00, 0x7F, 0x80, 0xFF):
             forged = bytearray(body)
@@ -159,14 +159,14 @@ def test_cursor_with_forged_pictures_is_refused(
     api: Api, shown: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(api, 3)
-    monkeypatch.setattr("app.cursor._pack_ids", lambda _: shown)
+    monkeypatch.setattr("app.query.cursor._pack_ids", lambda _: shown)
     cursor = api.search(text="red", limit=1).json()["next_cursor"]
     assert_problem(api.search(text="red", cursor=cursor), 422, "validation_failed")
 
 
 def test_cursor_is_no_bomb(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(api, 3)
-    monkeypatch.setattr("app.cursor._pack_ids", lambda _: zlib.compress(bytes(8_000_000)))
+    monkeypatch.setattr("app.query.cursor._pack_ids", lambda _: zlib.compress(bytes(8_000_000)))
     cursor = api.search(text="red", limit=1).json()["next_cursor"]
     assert len(cursor) < MAX_CURSOR_CHARS
     assert_problem(api.search(text="red", cursor=cursor), 422, "validation_failed")

@@ -18,9 +18,9 @@ from app.errors import CommandError
 from app.services import running
 from app.settings import load_settings
 from app.wiring import build_services, open_data
-from indexer.audit_log import Deed
+from indexer.access.audit_log import Deed
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_image
+from indexer.erasure.deletion import delete_image
 from indexer.errors import IndexerError
 from indexer.live_index import LiveIndex
 from indexer.records import Box

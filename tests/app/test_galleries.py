@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.pictures import disposition
+from app.pictures.answers import disposition
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import picture
 

@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 
 import app
 from app.errors import KINDS
-from app.logs import current_request
+from app.http.problems import MEDIA_TYPE
 from app.main import create_app
-from app.problems import MEDIA_TYPE
+from app.monitoring.logs import current_request
 from tests.app.conftest import URL, Api, assert_problem
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import cli
-from app.sidecar import read_sidecar
+from app.ingest.sidecar import read_sidecar
 from indexer.catalogue import Catalogue
 from indexer.records import Box, Image
 from tests.app.files import bomb, picture

@@ -19,9 +19,9 @@ from fastapi.testclient import TestClient
 from starlette.responses import StreamingResponse
 from starlette.routing import compile_path
 
-from app import access
-from app.logs import WITHHELD, WaitingLines, choose_request_id, start_log
+from app.access import rules
 from app.main import create_app
+from app.monitoring.logs import WITHHELD, WaitingLines, choose_request_id, start_log
 from app.services import Services
 from app.settings import Settings
 from tests.app.conftest import URL, Api
@@ -60,7 +60,7 @@ def break_off(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
 
     app.get("/half")(half)
     pattern = compile_path("/half")[0]
-    monkeypatch.setitem(access._PATTERNS, ("GET", pattern), access.OPEN)
+    monkeypatch.setitem(rules._PATTERNS, ("GET", pattern), rules.OPEN)
 
 
 def ask_everything(host: str, port: int) -> list[int]:
@@ -116,7 +116,7 @@ def test_log_never_tells_what_was_asked(
     with served(app, settings) as (host, port):
         calm = ask_everything(host, port)
         monkeypatch.setattr(services.query_vectors, "get", fail)
-        monkeypatch.setattr("app.uploads.accept", lambda *all: fail(all[4]))
+        monkeypatch.setattr("app.ingest.uploads.accept", lambda *all: fail(all[4]))
         broken = ask_everything(host, port)
     written_by_then = written.getvalue()
     assert calm[0] == 200
@@ -194,7 +194,7 @@ def test_request_id_that_is_none_is_replaced(given: str | None) -> None:
 
 
 def test_log_that_nobody_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.logs._MOST_WAITING", 10)
+    monkeypatch.setattr("app.monitoring.logs._MOST_WAITING", 10)
     ours, theirs = os.pipe()
     waiting = WaitingLines(theirs)
     os.close(theirs)

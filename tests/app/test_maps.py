@@ -13,7 +13,7 @@ from app.maps import points as points_module
 from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services
-from indexer.key_ring import SCOPES
+from indexer.access.key_ring import SCOPES
 from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.files import TIMED
 from tests.conftest import ColourEncoder, Pictures

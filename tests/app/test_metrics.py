@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.commands.server import take_port
 from app.errors import CommandError
-from app.metrics import FreshFigures, Metrics
-from app.readiness import Watches
-from app.side_port import side_port
+from app.monitoring.metrics import FreshFigures, Metrics
+from app.monitoring.readiness import Watches
+from app.monitoring.side_port import side_port
 from indexer.catalogue import Catalogue
 from indexer.errors import DatabaseUnavailable
 from indexer.figures import Figures, read_figures
@@ -114,7 +114,7 @@ def test_metrics_answer_while_the_database_is_down_or_hangs(
         go.wait(30)
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr("app.metrics.read_figures", hang)
+    monkeypatch.setattr("app.monitoring.metrics.read_figures", hang)
     for _ in range(3):
         asked = time.monotonic()
         found = scrape(api)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.negation import split_negation
+from app.query.negation import split_negation
 from tests.app.conftest import Api
 from tests.app.files import picture
 

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from app.main import create_app
-from app.readiness import OK, Failing, Watch
+from app.monitoring.readiness import OK, Failing, Watch
 from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services

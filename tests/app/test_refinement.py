@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.refinement import refine
+from app.query.refinement import refine
 from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import picture
 

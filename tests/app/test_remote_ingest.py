@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from app import frame_views
 from app.cli import app
 from app.errors import CommandError
+from app.frames import views
+from app.ingest.uploads import Upload, store_upload
 from app.main import create_app
 from app.routes import images
 from app.schemas import UploadResponse
 from app.services import Services
 from app.settings import Settings
-from app.uploads import Upload, store_upload
 from indexer.errors import StorageFull
 from indexer.ingest import Rows
 from indexer.records import Box
@@ -44,7 +44,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return store_upload(services, gallery, upload, rows)
 
     monkeypatch.setattr(images, "store_upload", noting)
-    monkeypatch.setattr(frame_views, "store_upload", noting)
+    monkeypatch.setattr(views, "store_upload", noting)
     return names
 
 

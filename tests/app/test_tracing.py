@@ -16,9 +16,9 @@ from opentelemetry.trace import SpanKind
 
 from app.errors import CommandError
 from app.main import create_app
+from app.monitoring.tracing import Tracing, start_tracing
 from app.services import Services
 from app.settings import Settings
-from app.tracing import Tracing, start_tracing
 from app.wiring import build_worker
 from tests.app.conftest import URL, Api
 from tests.app.files import picture

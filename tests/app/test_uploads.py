@@ -10,10 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.errors import KINDS
+from app.ingest.uploads import shown_name
 from app.main import create_app
 from app.services import Services
 from app.settings import MB, Settings
-from app.uploads import shown_name
 from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.files import animated, bomb, deep, picture, tiny
 

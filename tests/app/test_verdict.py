@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from app.commands.search import say_verdict
 from app.main import create_app
-from app.search_schemas import Verdict
+from app.query.schemas import Verdict
+from app.query.verdict import Judge
 from app.settings import Settings
-from app.verdict import Judge
 from app.wiring import build_services
 from indexer.records import Filters
 from tests.app.conftest import URL, Api
@@ -102,7 +102,7 @@ def test_judge_looks_at_pictures_once_a_generation_and_filter(
         judge.judge("street", filters, RED, 0.9, generation(seq))  # type: ignore[arg-type]
         asked.append(index.asked)
     assert asked == [1, 1, 1, 2]
-    monkeypatch.setattr("app.verdict.FRESH_S", 0.0)
+    monkeypatch.setattr("app.query.verdict.FRESH_S", 0.0)
     judge.judge("street", Filters(), RED, 0.9, generation(3))  # type: ignore[arg-type]
     assert index.asked == 3
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.cases.verify import check_case
-from indexer.audit_log import Deed
+from indexer.access.audit_log import Deed
 from tests.e2e.conftest import NewPage, Watched
 from tests.e2e.people import street
 from tests.e2e.server import Server
@@ -132,7 +132,7 @@ def test_note_that_is_typed_outlasts_other_steps_and_other_people(
 def test_note_outlasts_a_reason_that_holds_no_more_and_a_case_that_is_gone(
     town: Server, open_page: NewPage, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.shown.SAME_FOR_S", 0.0)
+    monkeypatch.setattr("app.access.shown.SAME_FOR_S", 0.0)
     begin(town, 1, 2)
     catalogue = town.services.catalogue
     page = open_page(town, "/casebook/1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.import_jobs import ImportRequest
+from indexer.imports.jobs import ImportRequest
 from tests.conftest import Pictures
 from tests.e2e.conftest import NewPage
 from tests.e2e.server import Server

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, func, literal_column, select, update
 
-from indexer.audit_log import AuditLog, Deed, chained, digest_of, link
+from indexer.access.audit_log import AuditLog, Deed, chained, digest_of, link
 from indexer.catalogue import Catalogue
 from indexer.tables import audit
 from tests.indexer.steps import at_once

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from indexer.audit_log import Deed
-from indexer.case_rows import Exhibit
-from indexer.case_tables import cases, exhibits
+from indexer.access.audit_log import Deed
+from indexer.cases.rows import Exhibit
+from indexer.cases.tables import cases, exhibits
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
-from indexer.erasure import obey_ledger
+from indexer.erasure.deletion import delete_gallery, delete_image
+from indexer.erasure.replay import obey_ledger
+from indexer.erasure.retention import expire
 from indexer.errors import (
     CaseChanged,
     CaseClosed,
@@ -31,10 +32,9 @@ from indexer.errors import (
     ImageNotFound,
     LegalHold,
 )
-from indexer.frame_deletion import delete_frame
-from indexer.frame_worker import FrameWorker
+from indexer.frames.deletion import delete_frame
+from indexer.frames.worker import FrameWorker
 from indexer.records import Box
-from indexer.retention import expire
 from indexer.storage import ObjectStore
 from indexer.tables import images
 from tests.conftest import Pictures

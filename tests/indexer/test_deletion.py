@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image, sweep
+from indexer.erasure.deletion import delete_gallery, delete_image, sweep
 from indexer.errors import (
     GalleryNotFound,
     StorageUnavailable,

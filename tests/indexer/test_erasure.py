@@ -10,11 +10,11 @@ from sqlalchemy import func, select, update
 
 from indexer import change_log, holdings
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
-from indexer.erasure import obey_in_parts, obey_ledger
-from indexer.erasure_ledger import Erased, Ledger
+from indexer.erasure.deletion import delete_gallery, delete_image
+from indexer.erasure.ledger import Erased, Ledger
+from indexer.erasure.replay import obey_in_parts, obey_ledger
+from indexer.erasure.retention import expire
 from indexer.errors import DatabaseUnavailable, LegalHold, StorageFull, StorageUnavailable
-from indexer.retention import expire
 from indexer.storage import ObjectStore
 from indexer.tables import changes, embeddings, erasures, galleries, images
 from tests.conftest import ColourEncoder, Pictures
@@ -91,7 +91,7 @@ def test_gallery_stays_empty_when_an_older_backup_is_restored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(holdings, "_ENTRY_ROWS", 2)
-    monkeypatch.setattr("indexer.erasure._BATCH", 1)
+    monkeypatch.setattr("indexer.erasure.replay._BATCH", 1)
     gone = [add(catalogue, store, pictures.noise(seed)) for seed in range(5)]
     backup = Backup(catalogue, tmp_path)
     delete_gallery(catalogue, store, "g")
@@ -219,7 +219,7 @@ def test_legal_hold_keeps_a_picture_from_deletion_and_retention(
 def test_retention_counts_from_arrival_and_goes_on_in_batches(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.retention._BATCH", 2)
+    monkeypatch.setattr("indexer.erasure.retention._BATCH", 2)
     ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(6)]
     for image_id in ids[:5]:
         age(catalogue, image_id, days=10)
@@ -236,7 +236,7 @@ def test_hold_placed_while_pictures_expire_keeps_all_that_are_left(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits for the batch under way, and no batch begins once it is placed."""
-    monkeypatch.setattr("indexer.retention._BATCH", 1)
+    monkeypatch.setattr("indexer.erasure.retention._BATCH", 1)
     ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(3)]
     for image_id in ids:
         age(catalogue, image_id, days=2)

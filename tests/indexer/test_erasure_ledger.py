@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer import change_log, erasure_ledger, holdings
+from indexer import change_log, holdings
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_image
-from indexer.erasure import obey_ledger
-from indexer.erasure_ledger import Erased, Ledger, erased_at, name_at
+from indexer.erasure import ledger
+from indexer.erasure.deletion import delete_image
+from indexer.erasure.ledger import Erased, Ledger, erased_at, name_at
+from indexer.erasure.replay import obey_ledger
 from indexer.errors import DatabaseUnavailable
 from indexer.storage import ObjectStore
 from indexer.tables import images
@@ -23,7 +24,7 @@ from tests.indexer.steps import add, objects_in
 from tests.indexer.test_erasure import entries_in, ids_in
 from tests.indexer.test_locking import start
 
-_LINE = erasure_ledger._to_lines([Erased(1, "g", "a" * 64, "", datetime(2026, 1, 1, tzinfo=UTC))])
+_LINE = ledger._to_lines([Erased(1, "g", "a" * 64, "", datetime(2026, 1, 1, tzinfo=UTC))])
 
 pytestmark = pytest.mark.usefixtures("gallery")
 
@@ -151,7 +152,7 @@ def test_later_looks_list_what_is_new_and_a_whole_one_all(
         """An entry whose rows nobody has removed yet."""
         name = name_at(datetime.now(UTC) - timedelta(days=days_ago))
         name += f"-{image_id:x}-{image_id:x}-00000000"
-        store.write_entry(name, erasure_ledger._to_lines(erased_of(catalogue, image_id)))
+        store.write_entry(name, ledger._to_lines(erased_of(catalogue, image_id)))
         return name
 
     def look(*, whole: bool = False) -> tuple[int, list[str]]:

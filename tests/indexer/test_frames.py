@@ -17,20 +17,20 @@ from PIL import Image
 from sqlalchemy import update
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
-from indexer.erasure import obey_ledger
+from indexer.erasure.deletion import delete_gallery, delete_image
+from indexer.erasure.replay import obey_ledger
+from indexer.erasure.retention import expire
+from indexer.erasure.survey import survey
+from indexer.erasure.traces import Trace, find_frame_traces, find_traces
 from indexer.errors import DatabaseUnavailable, FrameNotFound, LegalHold
-from indexer.frame_deletion import delete_frame
-from indexer.frame_tables import frames
-from indexer.frame_worker import DetectorBroken, FrameWorker, Threshold
-from indexer.frames import Frame, FrameCounts
+from indexer.frames.catalogue import Frame, FrameCounts
+from indexer.frames.deletion import delete_frame
+from indexer.frames.tables import frames
+from indexer.frames.worker import DetectorBroken, FrameWorker, Threshold
 from indexer.ingest import accept
 from indexer.records import Box, Duplicate, ImageMetadata
-from indexer.retention import expire
 from indexer.storage import ObjectStore
-from indexer.storage_survey import survey
 from indexer.tables import images
-from indexer.traces import Trace, find_frame_traces, find_traces
 from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.detector import ColourDetector, street
@@ -241,7 +241,7 @@ def test_whoever_lost_the_lease_adds_nobody(catalogue: Catalogue, store: ObjectS
 SLOW = """
 import sys
 from indexer.catalogue import Catalogue
-from indexer.frame_worker import FrameWorker
+from indexer.frames.worker import FrameWorker
 from indexer.storage import ObjectStore
 from tests.detector import ColourDetector
 

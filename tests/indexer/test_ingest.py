@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import sweep
+from indexer.erasure.deletion import sweep
 from indexer.errors import (
     DatabaseUnavailable,
     GalleryNotFound,

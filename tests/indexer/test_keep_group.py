@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
+from indexer.erasure.deletion import delete_gallery, delete_image
 from indexer.errors import GalleryNotFound, ImageNotFound, StorageFull
 from indexer.ingest import Arrival, examine, keep
 from indexer.records import Accepted, Box, Duplicate, ImageMetadata, Refused

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
+from indexer.access.request_counter import RequestCounter
 from indexer.catalogue import Catalogue
 from indexer.errors import InvalidKey, KeyExists, KeyNotFound
-from indexer.request_counter import RequestCounter
 from indexer.tables import keys, request_counts, sessions
 from tests.indexer.steps import at_once
 

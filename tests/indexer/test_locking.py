@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from indexer import change_log, holdings
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_image, sweep_one
+from indexer.erasure.deletion import delete_image, sweep_one
 from indexer.ingest import accept
 from indexer.read_write_lock import ReadWriteLock
 from indexer.records import ImageMetadata

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.map_layout import MAX_GROUPED, NOBODY, lay_out, place
+from indexer.maps.layout import MAX_GROUPED, NOBODY, lay_out, place
 
 
 def people(num_people: int, pictures_each: int, noise: float = 0.2) -> NDArray[np.float32]:

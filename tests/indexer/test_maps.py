@@ -16,17 +16,16 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from indexer import map_runner
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
+from indexer.erasure.deletion import delete_gallery, delete_image
+from indexer.erasure.traces import find_traces
 from indexer.errors import MapEnded
-from indexer.map_jobs import MapJob
-from indexer.map_layout import NOBODY, Layout
-from indexer.map_runner import MapRunner
-from indexer.map_work import MapLease, MapLost
+from indexer.maps.jobs import MapJob
+from indexer.maps.layout import NOBODY, Layout
+from indexer.maps.runner import MapRunner
+from indexer.maps.work import MapLease, MapLost
 from indexer.storage import ObjectStore
 from indexer.tables import map_points, maps
-from indexer.traces import find_traces
 from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import ROOT, add, at_once, wait_until
@@ -179,7 +178,7 @@ def test_worker_past_its_lease_saves_nothing(catalogue: Catalogue, ids: list[int
 def test_map_that_ends_its_process_fails_at_last(
     catalogue: Catalogue, ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(map_runner, "_draw_apart", _die)
+    monkeypatch.setattr("indexer.maps.runner._draw_apart", _die)
     ask(catalogue)
     runner = MapRunner(catalogue.maps.work)
     for _ in range(4):
@@ -202,9 +201,9 @@ def test_map_of_an_empty_gallery_fails(catalogue: Catalogue) -> None:
 
 RUNNER = """
 import sys, threading
-from indexer import map_layout
+from indexer.maps import layout
 from indexer.catalogue import Catalogue
-from indexer.map_runner import MapRunner
+from indexer.maps.runner import MapRunner
 if __name__ == "__main__":
     with MapRunner(Catalogue(sys.argv[1]).maps.work, lease_s=1.0).running():
         threading.Event().wait()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from indexer import migrate
-from indexer.audit_log import NO_HASH, AuditRow, Deed, chained
+from indexer.access.audit_log import NO_HASH, AuditRow, Deed, chained
 from indexer.catalogue import Catalogue
 from indexer.database import Database
 from indexer.errors import SchemaMismatch

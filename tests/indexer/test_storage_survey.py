@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from indexer import ingest, storage_survey
+from indexer import ingest
 from indexer.catalogue import Catalogue
-from indexer.deletion import sweep
+from indexer.erasure import survey as storage_survey
+from indexer.erasure.deletion import sweep
+from indexer.erasure.survey import PREFIXES, Part, adopt_strays, survey
 from indexer.errors import StorageUnavailable
 from indexer.housekeeping import Housekeeping
 from indexer.storage import ObjectStore
-from indexer.storage_survey import PREFIXES, Part, adopt_strays, survey
 from indexer.tables import orphans
 from tests.conftest import Pictures
 from tests.indexer.steps import add, objects_in, orphans_in

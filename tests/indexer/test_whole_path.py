@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image, sweep
+from indexer.erasure.deletion import delete_gallery, delete_image, sweep
 from indexer.live_index import LiveIndex
 from indexer.records import Counts, Filters
 from indexer.storage import ObjectStore

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from indexer.catalogue import Catalogue
-from indexer.deletion import delete_gallery, delete_image
+from indexer.erasure.deletion import delete_gallery, delete_image
 from indexer.records import Counts
 from indexer.storage import ObjectStore
 from indexer.work_queue import _claimable

@@ -1,0 +1,1 @@
+"""Whole camera frames over HTTP, and the detectors that look at them."""

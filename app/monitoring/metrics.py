@@ -1,0 +1,246 @@
+"""Figures for Prometheus: what this process did, and where its parts and the catalogue stand.
+
+Labels are words of this program, never what somebody sent: their number is bounded.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from app import __version__
+from app.monitoring.readiness import OK, Watches
+from indexer.catalogue import Catalogue
+from indexer.figures import Figures, read_figures
+from indexer.live_index import LiveIndex
+from indexer.worker import Worker
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_FRESH_S = 2.0
+_COST = 20  # reading the catalogue may take this share of the time: one part in 20
+_WAIT_S = 2.0
+
+log = logging.getLogger("passerby.metrics")
+
+
+class Metrics:
+    """One process's figures, in a registry of their own."""
+
+    def __init__(
+        self,
+        model: str,
+        catalogue: Catalogue,
+        watches: Watches,
+        worker: Worker | None = None,
+        live_index: LiveIndex | None = None,
+    ) -> None:
+        """model: the encoders' fingerprint."""
+        # /metrics must not wait for the threads that requests work in.
+        self.threads = ThreadPoolExecutor(2, thread_name_prefix="metrics")
+        self._registry = CollectorRegistry()
+        names = ("method", "route", "status")
+        self._requests = Counter(
+            "passerby_http_requests",
+            "Requests answered. status 0: the client left before.",
+            names,
+            registry=self._registry,
+        )
+        self._request_s = Histogram(
+            "passerby_http_request_seconds",
+            "From the head of a request to the end of its answer.",
+            names[:2],
+            buckets=REQUEST_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._search_s = Histogram(
+            "passerby_search_seconds",
+            "Searches by stage: encode, index, rows, and whole.",
+            ["stage"],
+            buckets=STAGE_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._received = Counter(
+            "passerby_pictures_received",
+            "Files of uploads: accepted, duplicate, or refused with a problem's code.",
+            ["outcome", "code"],
+            registry=self._registry,
+        )
+        build = Gauge(
+            "passerby_build_info", "Always 1.", ["version", "model"], registry=self._registry
+        )
+        build.labels(__version__, model).set(1)
+        ProcessCollector(registry=self._registry)
+        self._registry.register(PartsCollector(catalogue, watches, worker, live_index))
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request is over. route: the template of its path, "" where there is none."""
+        method = method if method in METHODS else "other"
+        route = route or "none"
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_s.labels(method, route).observe(seconds)
+
+    def count_search(self, seconds: Mapping[str, float]) -> None:
+        """A search is answered. seconds: by stage."""
+        for stage, took_s in seconds.items():
+            self._search_s.labels(stage).observe(took_s)
+
+    def count_picture(self, outcome: str, code: str = "") -> None:
+        """A file of an upload was dealt with. code: of the problem with it."""
+        self._received.labels(outcome, code).inc()
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """(text, its content type), in the format that an Accept header asks for.
+
+        Returns within seconds, without the catalogue's figures when the database hangs.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class PartsCollector(Collector):
+    """What is only looked up when somebody asks."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        watches: Watches,
+        worker: Worker | None,
+        live_index: LiveIndex | None,
+    ) -> None:
+        self._figures = FreshFigures(lambda: read_figures(catalogue.database))
+        self._watches = watches
+        self._worker = worker
+        self._live_index = live_index
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything, as it is now; the catalogue as it was 2 seconds ago at most, mostly."""
+        ready = GaugeMetricFamily(
+            "passerby_ready", "Whether a part does its work, as /readyz has it.", labels=["part"]
+        )
+        for part, state in self._watches.read().checks.items():
+            ready.add_metric([part], state == OK)
+        yield ready
+        figures = self._figures.get()
+        yield _gauge("passerby_database_up", "Whether it told its figures.", figures is not None)
+        if figures is not None:
+            yield from _tell_catalogue(figures)
+        if self._live_index is not None:
+            yield from _tell_index(self._live_index, figures)
+        if self._worker is not None:
+            yield from _tell_worker(self._worker)
+
+
+def _tell_catalogue(figures: Figures) -> Iterable[Metric]:
+    pictures = GaugeMetricFamily(
+        "passerby_pictures", "In all galleries together.", labels=["state"]
+    )
+    for state in ("pending", "searchable", "failed"):
+        pictures.add_metric([state], getattr(figures, state))
+    yield pictures
+    frames = GaugeMetricFamily(
+        "passerby_frames", "Whole frames in all galleries together.", labels=["state"]
+    )
+    for state in ("pending", "done", "failed"):
+        frames.add_metric([state], figures.frames.get(state, 0))
+    yield frames
+    yield _gauge("passerby_queue_depth", "Pictures that wait for a vector.", figures.pending)
+    yield _gauge(
+        "passerby_queue_oldest_seconds",
+        "How long the first of them has waited.",
+        figures.oldest_pending_s,
+    )
+
+
+def _tell_index(live_index: LiveIndex, figures: Figures | None) -> Iterable[Metric]:
+    status = live_index.status()
+    if figures is not None:
+        behind = max(0, figures.newest_seq - status.generation)
+        yield _gauge("passerby_index_changes_behind", "Changes it has not applied.", behind)
+    yield _gauge("passerby_index_seconds_behind", "Since it last had everything.", status.behind_s)
+    yield _gauge("passerby_index_vectors", "Vectors it searches.", status.indexed)
+    if status.snapshot_age_s is not None:
+        yield _gauge(
+            "passerby_index_snapshot_age_seconds",
+            "Since its last snapshot was written.",
+            status.snapshot_age_s,
+        )
+
+
+def _tell_worker(worker: Worker) -> Iterable[Metric]:
+    totals = worker.pulse.totals()
+    yield CounterMetricFamily("passerby_worker_batches", "Batches it worked on.", totals.batches)
+    yield CounterMetricFamily(
+        "passerby_pictures_embedded", "Pictures that it made searchable.", totals.embedded
+    )
+    failed = CounterMetricFamily(
+        "passerby_pictures_failed", "Pictures that it gave up.", labels=["kind"]
+    )
+    for kind, number in totals.failed.items():
+        failed.add_metric([kind], number)
+    yield failed
+    steps = SummaryMetricFamily(
+        "passerby_worker_step_seconds", "What its batches spend their time with.", labels=["step"]
+    )
+    for step, (times, seconds) in totals.steps.items():
+        steps.add_metric([step], times, seconds)
+    yield steps
+
+
+def _gauge(name: str, told: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, told, value)
+
+
+class FreshFigures:
+    """The catalogue's figures, read when asked for and kept for a moment; one reader at a time,
+    in a thread that may hang. Thread-safe."""
+
+    def __init__(self, read: Callable[[], Figures]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._figures: Figures | None = None
+        self._stale_at = float("-inf")
+        self._reading: threading.Event | None = None  # set when it is over
+
+    def get(self) -> Figures | None:
+        """None where the database doesn't answer, or not in time."""
+        with self._lock:
+            if time.monotonic() < self._stale_at:
+                return self._figures
+            if self._reading is None:
+                self._reading = threading.Event()
+                threading.Thread(target=self._look, name="figures", daemon=True).start()
+            reading = self._reading
+        if not reading.wait(_WAIT_S):
+            return None
+        with self._lock:
+            return self._figures
+
+    def _look(self) -> None:
+        started = time.monotonic()
+        figures, keep_s = None, _FRESH_S
+        try:
+            figures = self._read()
+            keep_s = max(_FRESH_S, _COST * (time.monotonic() - started))
+        except Exception as error:
+            log.warning("the catalogue's figures can't be read: %s", error)
+        with self._lock:
+            self._figures = figures
+            self._stale_at = time.monotonic() + keep_s
+            assert self._reading is not None
+            self._reading.set()
+            self._reading = None

@@ -1,0 +1,1 @@
+"""A picture's bytes as an answer, and why it was found."""

@@ -1,0 +1,1 @@
+"""Pictures of one gallery collected with notes, each change on record."""

@@ -1,0 +1,1 @@
+"""Whole camera frames: kept, searched for people, removed."""

@@ -1,0 +1,1 @@
+"""Bulk imports as jobs that any process can go on with."""

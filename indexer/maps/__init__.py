@@ -1,0 +1,1 @@
+"""Maps of galleries: asked for, laid out, kept."""

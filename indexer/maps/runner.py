@@ -1,0 +1,162 @@
+"""Draws the maps that were asked for, each in a child process of low priority, so that searches
+don't wait for it and cancelling ends it at once; any number of processes may run one."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import IndexerError
+from indexer.maps.layout import Layout, lay_out
+from indexer.maps.work import MapLease, MapLost, MapWork
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+_MAX_ATTEMPTS = 3
+_NICENESS = 5
+
+
+class Stopped(Exception):
+    """The program is about to end; another draws the map."""
+
+
+class MapRunner:
+    """One loop that draws maps."""
+
+    def __init__(
+        self, work: MapWork, *, lease_s: float = 60.0, person_cosine: float | None = None
+    ) -> None:
+        """person_cosine: the mean cosine above which pictures are one person, where that is
+        known."""
+        self._work = work
+        self._lease_s = lease_s
+        self._person_cosine = person_cosine
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._owed: MapLease | None = None
+
+    def nudge(self) -> None:
+        """There is work: don't wait for the next poll."""
+        self._wake.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Work in a thread until the block is left."""
+        self._stop.clear()
+        thread = threading.Thread(target=self._run, name="maps", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            self._wake.set()
+            thread.join(5.0)  # else its map is under a lease: whoever starts next draws it
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            is_idle = True
+            try:
+                is_idle = not self.run_once()
+            except Exception as error:
+                unknown = None if isinstance(error, IndexerError) else error
+                log.warning("maps pause for %g s: %s", _POLL_S, error, exc_info=unknown)
+            if is_idle:
+                self._wake.wait(_POLL_S)
+
+    def run_once(self) -> bool:
+        """Draw one map unless it is taken away; whether there was one.
+
+        Raises DatabaseUnavailable, StorageFull; the map is begun anew then.
+        """
+        if self._owed is not None:
+            self._work.release(self._owed)
+            self._owed = None
+        lease = self._work.claim(self._lease_s)
+        if lease is None:
+            return False
+        try:
+            self._draw(lease)
+        except MapLost:
+            log.info("map %d was cancelled, or is drawn elsewhere", lease.map_id)
+        except Stopped:
+            self._work.release(lease)
+        except IndexerError:
+            self._owed = lease  # an outage is not the map's fault
+            raise
+        return True
+
+    def _draw(self, lease: MapLease) -> None:
+        if lease.attempts > _MAX_ATTEMPTS:
+            reason = f"drawing was begun {_MAX_ATTEMPTS} times and never finished"
+            return self._work.fail(lease, "never_finished", reason)
+        ids_N, vectors_ND = self._work.read(lease)
+        if not len(ids_N):
+            return self._work.fail(lease, "no_pictures", "the gallery has no searchable picture")
+        started = time.monotonic()
+        layout = self._lay_out(lease, vectors_ND)
+        if layout is None:
+            log.warning("the process that drew map %d ended without a word", lease.map_id)
+            return self._work.release(lease, counts=True)
+        self._work.save(lease, ids_N, layout)
+        seconds = time.monotonic() - started
+        log.info("map %d: %d pictures in %.1f s", lease.map_id, len(ids_N), seconds)
+        return None
+
+    def _lay_out(self, lease: MapLease, vectors_ND: NDArray[np.float16]) -> Layout | None:
+        """The layout, from a process that ends with this call; None where that one failed.
+
+        Raises MapLost, Stopped, DatabaseUnavailable.
+        """
+        spawning = multiprocessing.get_context("spawn")
+        ours, theirs = spawning.Pipe(duplex=False)
+        wanted = (vectors_ND, lease.perplexity, lease.seed, self._person_cosine)
+        process = spawning.Process(target=_draw_apart, args=(theirs, *wanted), daemon=True)
+        process.start()
+        theirs.close()  # so that the end of theirs is seen here
+        try:
+            return self._follow(lease, ours)
+        except EOFError:
+            return None
+        finally:
+            ours.close()
+            process.kill()
+            process.join()
+
+    def _follow(self, lease: MapLease, told: Connection) -> Layout:
+        progress, renewed = 0.0, time.monotonic()
+        while not self._stop.is_set():
+            if told.poll(min(_POLL_S, lease.seconds / 4)):
+                said = told.recv()
+                if isinstance(said, Layout):
+                    return said
+                progress = said
+            if time.monotonic() - renewed > min(_POLL_S, lease.seconds / 4):
+                renewed = time.monotonic()
+                self._work.renew(lease, progress)
+        raise Stopped
+
+
+def _draw_apart(
+    told: Connection,
+    vectors_ND: NDArray[np.float16],
+    perplexity: float,
+    seed: int,
+    person_cosine: float | None,
+) -> None:
+    """What the child process does; it ends by itself where nobody listens any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
+    os.nice(_NICENESS)
+    with suppress(BrokenPipeError):
+        told.send(lay_out(vectors_ND, perplexity, seed, person_cosine, told.send))
