@@ -5,45 +5,54 @@ N rows, in the order of the index's positions; R rows removed, M of them filled 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 V = TypeVar("V")
-S = TypeVar("S", np.int32, np.int64)
+S = TypeVar("S", np.int32, np.int64, np.float16)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NO_TIME = np.iinfo(np.int64).min
 _FIRST_ROWS = 1_024
-_GROWTH = 8  # one part in 8 at a time: more lies idle, less is moved often
+_MOST_IDLE_BYTES = 4 * 2**20  # growing by more would take longer than a search should wait
 _FEW = 8  # values compared one by one: faster than looking up each row's
 
 
 class Column(Generic[S]):
-    """Numbers that grow at the end and shrink as VectorIndex.remove says."""
+    """Numbers, or vectors, that grow at the end and shrink as VectorIndex.remove says."""
 
-    def __init__(self, dtype: type[S], values_N: Sequence[int] | NDArray[Any] = ()) -> None:
+    def __init__(self, dtype: type[S], values_N: ArrayLike = (), width: int | None = None) -> None:
+        """width: of a vector, where rows are that."""
+        self._width = () if width is None else (width,)
+        self._rows: NDArray[S] = np.empty((_FIRST_ROWS, *self._width), dtype)
         self._num_rows = 0
-        self._rows: NDArray[S] = np.empty(max(_FIRST_ROWS, len(values_N)), dtype)
         self.append(values_N)
 
     @property
     def values(self) -> NDArray[S]:
-        """A view (N,) that the next change invalidates."""
+        """A view (N,) or (N, width) that the next change invalidates."""
         return self._rows[: self._num_rows]
 
-    def append(self, values_N: Sequence[int] | NDArray[Any]) -> None:
+    def append(self, values_N: ArrayLike) -> None:
         """Add rows at the end."""
-        start, end = self._num_rows, self._num_rows + len(values_N)
+        added_N = np.asarray(values_N, self._rows.dtype)
+        self.extend(len(added_N))[...] = added_N
+
+    def extend(self, num_rows: int) -> NDArray[S]:
+        """So many rows more at the end: a view of them, to be filled in."""
+        start, end = self._num_rows, self._num_rows + num_rows
         if end > len(self._rows):
-            # In place: a large array's pages are moved, not copied.
-            self._rows.resize(end + end // _GROWTH, refcheck=False)
-        self._rows[start:end] = values_N
+            # In place, so that a large array's pages are moved and not copied. That takes an array
+            # that was small at first: NumPy advises pages of others that then can't be moved.
+            idle = min(end, _MOST_IDLE_BYTES // self._rows[:1].nbytes)
+            self._rows.resize((end + idle, *self._width), refcheck=False)
         self._num_rows = end
+        return self._rows[start:end]
 
     def remove(
         self, num_removed: int, holes_M: NDArray[np.int64], sources_M: NDArray[np.int64]
@@ -56,7 +65,7 @@ class Column(Generic[S]):
 class CodedColumn(Generic[V]):
     """Values of which many rows share few, each kept once."""
 
-    def __init__(self, known: Iterable[V] = (), codes_N: Sequence[int] | NDArray[Any] = ()) -> None:
+    def __init__(self, known: Iterable[V] = (), codes_N: ArrayLike = ()) -> None:
         self.known: list[V] = list(known)
         self._code_of = {value: code for code, value in enumerate(self.known)}
         self.codes = Column(np.int32, codes_N)
