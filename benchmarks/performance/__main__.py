@@ -9,14 +9,13 @@ Each topic runs in a process of its own. Rows of topics that are not asked for s
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.performance.row import Row, Size
+from benchmarks.performance.apart import measure_apart
+from benchmarks.performance.row import Row
 
 TOPICS: tuple[str, ...] = ()
 RESULTS = Path(__file__).parents[1] / "results.json"
@@ -39,18 +38,6 @@ def main(words: Sequence[str] | None = None) -> None:
         for row in measured[topic]:
             print(show(row), flush=True)
     keep(given.out, measured)
-
-
-def measure_apart(topic: str, size: Size) -> list[Row]:
-    """A topic's rows, measured in a fresh process: threads and memory are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (topic, size))
-
-
-def measure(topic: str, size: Size) -> list[Row]:
-    """A topic's rows."""
-    rows: list[Row] = importlib.import_module(f"benchmarks.performance.{topic}").measure(size)
-    return rows
 
 
 def show(row: Row) -> str:

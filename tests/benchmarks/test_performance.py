@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.performance import __main__ as performance
+from benchmarks.performance.apart import measure_apart
 from benchmarks.performance.row import Row, Turns, at_least, at_most, take_turns
 
 
 @pytest.mark.parametrize("topic", performance.TOPICS)
 def test_topic_gives_rows(topic: str) -> None:
-    rows = performance.measure_apart(topic, "tiny")
+    rows = measure_apart(topic, "tiny")
     assert rows
     assert all(row.value >= 0 and (row.target is None) == (row.held is None) for row in rows)
     assert len({row.name for row in rows}) == len(rows)
