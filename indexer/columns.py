@@ -36,6 +36,10 @@ class Column(Generic[S]):
     @property
     def values(self) -> NDArray[S]:
         """A view (N,) or (N, width) that the next change invalidates."""
+        return self.look()
+
+    def look(self) -> NDArray[S]:
+        """See `values`."""
         return self._rows[: self._num_rows]
 
     def append(self, values_N: ArrayLike) -> None:

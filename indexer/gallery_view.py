@@ -17,6 +17,7 @@ from indexer.change_log import IndexRow
 from indexer.columns import CodedColumn, Column, time_mask, to_microseconds
 from indexer.people import Pool, find_neighbours
 from indexer.records import Filters, Hit, Place
+from indexer.stored_arrays import LiveRows, StoredArrays
 from indexer.vector_index.faiss_index import FaissIndex
 
 _ALL = Filters()
@@ -32,6 +33,23 @@ class PictureTable:
     cameras: list[str | None]
     camera_N: NDArray[np.int32]
     captured_N: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What `GalleryView.prepare` made ready: positions that go, rows that come, and since when each
+    of those has been there."""
+
+    positions_R: NDArray[np.int64]
+    rows: Sequence[IndexRow]
+    ids_U: NDArray[np.int64]
+    vectors_UD: NDArray[np.float16]
+    seqs_U: NDArray[np.int64]
+
+    @property
+    def moves(self) -> bool:
+        """Whether rows change their places."""
+        return len(self.positions_R) > 0
 
 
 class GalleryView:
@@ -56,22 +74,34 @@ class GalleryView:
         A row that comes again with the vector that it had is as old as it was: pages of a search
         go on with it. With another vector it has arrived anew, and they go on without.
         """
-        self._masks.clear()
+        self.apply(self.prepare(gone, rows))
+
+    def prepare(self, gone: Collection[int], rows: Sequence[IndexRow]) -> Update:
+        """All of an update that takes time; it can be searched meanwhile."""
         new_ids = np.array([row.image_id for row in rows], np.int64)
-        positions_R = np.flatnonzero(
-            np.isin(self._index.ids, np.concatenate([new_ids, np.array(list(gone), np.int64)]))
-        )
+        positions_R = self._find(np.concatenate([new_ids, np.array(list(gone), np.int64)]))
+        if not rows:
+            return Update(positions_R, rows, new_ids, np.empty((0, self._dim), np.float16), new_ids)
+        vectors_UD = np.stack([row.vector_D for row in rows])
+        seqs_U = self._first_seqs(positions_R, rows, new_ids, vectors_UD)
+        return Update(positions_R, rows, new_ids, vectors_UD, seqs_U)
+
+    def apply(self, update: Update) -> None:
+        """What was prepared; nothing else may have been applied since."""
+        self._masks.clear()
+        self._remove(update.positions_R)
+        rows = update.rows
         if rows:
-            vectors_UD = np.stack([row.vector_D for row in rows])
-            seqs_U = self._first_seqs(positions_R, rows, new_ids, vectors_UD)
-        self._remove(positions_R)
-        if rows:
-            self._index.add(new_ids, vectors_UD)
-            self._added.append(seqs_U)
-            self._newest_seq = max(self._newest_seq, int(seqs_U.max()))
+            self._index.add(update.ids_U, update.vectors_UD)
+            self._added.append(update.seqs_U)
+            self._newest_seq = max(self._newest_seq, int(update.seqs_U.max()))
             self._cameras.append(row.camera for row in rows)
             self._tags.append(frozenset(row.tags) for row in rows)
             self._captured.append([to_microseconds(row.captured_at) for row in rows])
+
+    def _find(self, ids_M: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions, ascending, of those of these images that it has."""
+        return np.flatnonzero(np.isin(self._index.ids, ids_M))
 
     def search(
         self,
@@ -185,39 +215,48 @@ class GalleryView:
 
     def vectors_of(self, ids_M: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Those of these images that it has, by id, ascending, and their vectors (M, D)."""
-        positions_M = np.flatnonzero(np.isin(self._index.ids, ids_M))
+        positions_M = self._find(ids_M)
         positions_M = positions_M[np.argsort(self._index.ids[positions_M])]
         return self._index.ids[positions_M], self._index.vectors()[positions_M]
 
-    def pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Copies of all that it holds: what JSON can hold, and arrays; see `unpack`."""
+    def pack(self) -> tuple[dict[str, Any], StoredArrays]:
+        """All that it holds: what JSON can hold, and arrays; see `unpack`.
+
+        The arrays stay right while rows are added, and until any are removed.
+        """
         known = {
             "cameras": list(self._cameras.known),
             "tags": [sorted(tags) for tags in self._tags.known],
         }
-        arrays: dict[str, NDArray[Any]] = {
-            "ids": self._index.ids.copy(),
-            "vectors": self._index.vectors().copy(),
-            "cameras": self._cameras.codes.values.copy(),
-            "tags": self._tags.codes.values.copy(),
-            "captured": self._captured.values.copy(),
-            "added": self._added.values.copy(),
+        return known, {
+            "ids": LiveRows.of(lambda: self._index.ids),
+            "vectors": LiveRows.of(self._index.vectors),
+            **{name: LiveRows.of(column.look) for name, column in self._columns().items()},
         }
-        return known, arrays
 
     @classmethod
-    def unpack(
-        cls, dim: int, known: dict[str, Any], arrays: dict[str, NDArray[Any]]
-    ) -> GalleryView:
-        """The inverse of `pack`."""
+    def unpack(cls, dim: int, known: dict[str, Any], arrays: StoredArrays) -> GalleryView:
+        """The inverse of `pack`. Each array is read once, to where it stays."""
         view = cls(dim)
-        view._index.add(arrays["ids"], arrays["vectors"])
-        view._cameras = CodedColumn(known["cameras"], arrays["cameras"])
-        view._tags = CodedColumn(map(frozenset, known["tags"]), arrays["tags"])
-        view._captured = Column(np.int64, arrays["captured"])
-        view._added = Column(np.int64, arrays["added"])
-        view._newest_seq = int(arrays["added"].max(initial=0))
+        view._cameras = CodedColumn(known["cameras"])
+        view._tags = CodedColumn(map(frozenset, known["tags"]))
+        (num_rows,) = arrays["ids"].shape
+        ids_N, vectors_ND = view._index.extend(num_rows)
+        arrays["ids"].copy_to(ids_N)
+        arrays["vectors"].copy_to(vectors_ND)
+        for name, column in view._columns().items():
+            arrays[name].copy_to(column.extend(num_rows))
+        view._newest_seq = int(view._added.values.max(initial=0))
         return view
+
+    def _columns(self) -> dict[str, Column[np.int32] | Column[np.int64]]:
+        """All but ids and vectors."""
+        return {
+            "cameras": self._cameras.codes,
+            "tags": self._tags.codes,
+            "captured": self._captured,
+            "added": self._added,
+        }
 
     def _first_seqs(
         self,
@@ -241,7 +280,7 @@ class GalleryView:
         if not len(positions_R):
             return
         holes_M, sources_M = self._index.remove(positions_R)
-        for column in (self._cameras.codes, self._tags.codes, self._captured, self._added):
+        for column in self._columns().values():
             column.remove(len(positions_R), holes_M, sources_M)
 
     def _allowed(self, filters: Filters, behind: Place | None) -> NDArray[np.bool_] | None:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
 from indexer.errors import PlaceLost
-from indexer.gallery_view import GalleryView
+from indexer.gallery_view import GalleryView, Update
 from indexer.read_write_lock import ReadWriteLock
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.snapshot import Snapshot
@@ -63,6 +63,7 @@ class LiveIndex:
         self._views_lock = ReadWriteLock()  # searches read, changes write
         self._applied: Change | None = None  # the last change in _views
         self._apply_lock = threading.Lock()  # one at a time moves _applied and _views on
+        self._moving_lock = threading.Lock()  # rows stay where they are; taken after _apply_lock
         self._erased_seq = 0  # of the last change that took pictures away
         self._looked_at = float("-inf")
         self._error: str | None = "it has not been started"
@@ -257,16 +258,28 @@ class LiveIndex:
             elif change.image_id in rows:  # else another model's, or removed further on
                 images = after.setdefault(change.gallery_id, {})
                 images[change.image_id] = rows[change.image_id]
-        with self._views_lock.writing():
+        updates = [
+            (gallery_id, self._prepare(gallery_id, gallery_id in dropped, images))
+            for gallery_id, images in after.items()
+        ]
+        moves = any(update.moves for _, update in updates)
+        with self._moving_lock if moves else nullcontext(), self._views_lock.writing():
             for gallery_id in dropped:
                 self._views.pop(gallery_id, None)
-            for gallery_id, images in after.items():
-                view = self._views.setdefault(gallery_id, GalleryView(self._dim))
-                gone = [image_id for image_id, row in images.items() if row is None]
-                view.update(gone, [row for row in images.values() if row is not None])
+            for gallery_id, update in updates:
+                self._views.setdefault(gallery_id, GalleryView(self._dim)).apply(update)
             self._applied = fresh[-1]
         removals = [change.seq for change in fresh if change.op != "add"]
         self._erased_seq = max(removals, default=self._erased_seq)
+
+    def _prepare(
+        self, gallery_id: int, is_new: bool, images: Mapping[int, IndexRow | None]
+    ) -> Update:
+        """What takes time without being in the way of a search."""
+        view = None if is_new else self._views.get(gallery_id)
+        gone = [image_id for image_id, row in images.items() if row is None]
+        rows = [row for row in images.values() if row is not None]
+        return (view or GalleryView(self._dim)).prepare(gone, rows)
 
     def _rebuild(self) -> None:
         """Everything anew from the rows, to the side; searches go on in the old views."""
@@ -280,9 +293,16 @@ class LiveIndex:
         self._erased_seq = self._catalogue.changes.last_removal()
         self._snapshots.disown()
 
-    def _take_snapshot(self) -> Snapshot | None:
-        with self._apply_lock:
-            if self._applied is None:
-                return None
-            packed = {key: view.pack() for key, view in self._views.items()}
-            return Snapshot(self._model, self._dim, self._applied, packed)
+    @contextmanager
+    def _take_snapshot(self) -> Iterator[Snapshot | None]:
+        """Pictures may come while it is written, but none go: that waits, and searches don't."""
+        with ExitStack() as held:
+            with self._apply_lock:
+                held.enter_context(self._moving_lock)
+                if self._applied is None:
+                    taken = None
+                else:
+                    packed = {key: view.pack() for key, view in self._views.items()}
+                    hold = self._views_lock.reading
+                    taken = Snapshot(self._model, self._dim, self._applied, packed, hold)
+            yield taken

@@ -1,43 +1,46 @@
 """The live index on disk: one file a generation, never half-written, never believed unchecked.
 
-A file is named SEQ-DIGEST.snapshot, DIGEST being the start of its own SHA-256, and holds a NumPy
-archive. It is only a shortcut: the database has everything that is in it.
+A file is named SEQ-DIGEST.snapshot, DIGEST being the start of its digest, see snapshot_file.py. It
+is only a shortcut: the database has everything that is in it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import uuid
-import zipfile
-import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from indexer import snapshot_file
 from indexer.change_log import Change
 from indexer.errors import SnapshotInvalid
 from indexer.gallery_view import GalleryView
+from indexer.snapshot_file import Damaged, SnapshotFile
+from indexer.stored_arrays import StoredArrays
 
-_FORMAT = 2  # 1 did not tell when rows were added
+_FORMAT = 3  # 1 did not tell when rows were added; 2 was a NumPy archive
 _SUFFIX = ".snapshot"
 _GENERATIONS = 2
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
+_DIGEST_CHARS = 32
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A copy of the index just after `applied`. packed: see GalleryView.pack, by gallery id."""
+    """The index just after `applied`. packed: see GalleryView.pack, by gallery id. hold: keeps the
+    arrays in it still while a piece of one is copied."""
 
     model: str
     dim: int
     applied: Change
-    packed: dict[int, tuple[dict[str, Any], dict[str, NDArray[Any]]]]
+    packed: dict[int, tuple[dict[str, Any], StoredArrays]]
+    hold: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 def write(folder: Path, snapshot: Snapshot) -> Path:
@@ -49,10 +52,15 @@ def write(folder: Path, snapshot: Snapshot) -> Path:
     partial = folder / f"{uuid.uuid4().hex}.partial"
     try:
         with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **_to_arrays(snapshot))
+            arrays = {
+                f"{key}.{name}": array
+                for key, (_, packed) in snapshot.packed.items()
+                for name, array in packed.items()
+            }
+            digest = snapshot_file.write(file, _header(snapshot), arrays, snapshot.hold)
             file.flush()
             os.fsync(file.fileno())
-        final = folder / f"{snapshot.applied.seq:020d}-{_digest(partial)}{_SUFFIX}"
+        final = folder / f"{snapshot.applied.seq:020d}-{digest[:_DIGEST_CHARS]}{_SUFFIX}"
         partial.rename(final)
         _sync_folder(folder)
     finally:
@@ -78,10 +86,8 @@ def load(path: Path, model: str, dim: int) -> tuple[Change, dict[int, GalleryVie
     Raises SnapshotInvalid for a file that is damaged, gone, or not of this model.
     """
     try:
-        if _digest(path) != path.stem.partition("-")[2]:
-            raise SnapshotInvalid(f"snapshot {path}: its checksum is not the one in its name")
-        with np.load(path, allow_pickle=False) as archive:
-            header = json.loads(archive["header"].tobytes())
+        with SnapshotFile(path) as file:
+            header = file.header
             found = (header["format"], header["model"], header["dim"])
             if found != (_FORMAT, model, dim):
                 raise SnapshotInvalid(
@@ -89,9 +95,11 @@ def load(path: Path, model: str, dim: int) -> tuple[Change, dict[int, GalleryVie
                     f"expected {(_FORMAT, model, dim)}"
                 )
             views = {
-                int(key): GalleryView.unpack(dim, known, _arrays_of(archive, key))
+                int(key): GalleryView.unpack(dim, known, _arrays_of(file, key))
                 for key, known in header["galleries"].items()
             }
+            if file.check()[:_DIGEST_CHARS] != path.stem.partition("-")[2]:
+                raise Damaged("its checksum is not the one in its name")
     except _UNREADABLE as error:
         raise SnapshotInvalid(f"snapshot {path}: {error}") from error
     applied = header["applied"]
@@ -102,43 +110,36 @@ def load(path: Path, model: str, dim: int) -> tuple[Change, dict[int, GalleryVie
 def holds(path: Path, image_id: int) -> bool:
     """Whether a generation has this image's vector. Raises SnapshotInvalid for a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return any(image_id in archive[name] for name in archive.files if name.endswith(".ids"))
+        with SnapshotFile(path) as file:
+            for name, array in file.arrays.items():
+                if name.endswith(".ids"):
+                    ids_N = np.empty(array.shape, array.dtype)
+                    array.copy_to(ids_N)
+                    if image_id in ids_N:
+                        return True
     except _UNREADABLE as error:
         raise SnapshotInvalid(f"snapshot {path}: {error}") from error
+    return False
 
 
-def _to_arrays(snapshot: Snapshot) -> dict[str, NDArray[Any]]:
-    header = {
+def _header(snapshot: Snapshot) -> dict[str, Any]:
+    committed_at = snapshot.applied.committed_at.isoformat()
+    return {
         "format": _FORMAT,
         "model": snapshot.model,
         "dim": snapshot.dim,
-        "applied": {
-            **asdict(snapshot.applied),
-            "committed_at": snapshot.applied.committed_at.isoformat(),
-        },
+        "applied": {**asdict(snapshot.applied), "committed_at": committed_at},
         "galleries": {str(key): known for key, (known, _) in snapshot.packed.items()},
     }
-    arrays: dict[str, NDArray[Any]] = {
-        "header": np.frombuffer(json.dumps(header).encode(), np.uint8)
-    }
-    for key, (_, columns) in snapshot.packed.items():
-        arrays |= {f"{key}.{name}": column for name, column in columns.items()}
-    return arrays
 
 
-def _arrays_of(archive: Any, key: str) -> dict[str, NDArray[Any]]:
+def _arrays_of(file: SnapshotFile, key: str) -> StoredArrays:
     prefix = f"{key}."
     return {
-        name.removeprefix(prefix): archive[name]
-        for name in archive.files
+        name.removeprefix(prefix): array
+        for name, array in file.arrays.items()
         if name.startswith(prefix)
     }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from indexer import snapshot
@@ -30,6 +30,9 @@ _LOOK_EVERY_S = 15.0  # so that a removed picture has left the disk within a min
 _ABANDONED_S = 60.0
 _FORSAKEN_S = 86_400.0  # after a day without a sign of life a model's folder goes
 _FOLDER = re.compile(r"[0-9a-f]{16}")
+
+Take = Callable[[], AbstractContextManager[Snapshot | None]]
+"""Makes the snapshot, which holds good in its block; None where there is nothing to keep."""
 
 
 class SnapshotFolder:
@@ -70,11 +73,10 @@ class SnapshotFolder:
         """What there is was damaged, or is of another past: it goes as soon as may be."""
         self._disowned, self._saved_seq, self._next_look = True, 0, 0.0
 
-    def tend(self, seq: int, erased_seq: int, take: Callable[[], Snapshot | None]) -> None:
+    def tend(self, seq: int, erased_seq: int, take: Take) -> None:
         """Write and drop what is due, in a thread of its own; call it often.
 
-        seq: the index's last change. erased_seq: the last one that removed pictures. take: makes
-        the snapshot.
+        seq: the index's last change. erased_seq: the last one that removed pictures.
         """
         now = time.monotonic()
         if self._lock.locked():
@@ -90,15 +92,13 @@ class SnapshotFolder:
                 target=self._work, args=arguments, name="snapshot", daemon=True
             ).start()
 
-    def close(self, seq: int, erased_seq: int, take: Callable[[], Snapshot | None]) -> None:
+    def close(self, seq: int, erased_seq: int, take: Take) -> None:
         """Leave one for the next start, and none that holds what was removed."""
         with self._lock:
             stale = self._look(seq, erased_seq)
         self._work(True, stale, seq, take)
 
-    def _work(
-        self, due: bool, stale: Collection[Path], seq: int, take: Callable[[], Snapshot | None]
-    ) -> None:
+    def _work(self, due: bool, stale: Collection[Path], seq: int, take: Take) -> None:
         """A new one first, where that is cheap: the next start should find one."""
         with self._lock:
             affordable = time.monotonic() >= self._affordable_from
@@ -108,17 +108,17 @@ class SnapshotFolder:
                     with suppress(OSError):
                         path.unlink(missing_ok=True)
 
-    def _write(self, take: Callable[[], Snapshot | None]) -> Path | None:
+    def _write(self, take: Take) -> Path | None:
         """Returns None where it can't be written; the index goes on without one."""
-        taken = take()
-        if taken is None or taken.applied.seq == self._saved_seq:
-            return None
-        started, written = time.monotonic(), None
-        try:
-            written = snapshot.write(self._folder, taken)
-            self._saved_seq, self._saved_at = taken.applied.seq, time.time()
-        except OSError as error:
-            log.warning("snapshot in %s was not written: %s", self._folder, error)
+        with take() as taken:
+            if taken is None or taken.applied.seq == self._saved_seq:
+                return None
+            started, written = time.monotonic(), None
+            try:
+                written = snapshot.write(self._folder, taken)
+                self._saved_seq, self._saved_at = taken.applied.seq, time.time()
+            except OSError as error:
+                log.warning("snapshot in %s was not written: %s", self._folder, error)
         ended = time.monotonic()
         self._affordable_from = ended + _COST * (ended - started)
         self._next_save = max(ended + self._every_s, self._affordable_from)

@@ -7,15 +7,15 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
-from indexer import snapshot, snapshot_folder
+from indexer import snapshot, snapshot_file, snapshot_folder
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
 from indexer.errors import SnapshotInvalid
@@ -105,7 +105,7 @@ def die_after(patch: pytest.MonkeyPatch, num_steps: int) -> list[str]:
     for owner, name in (
         (Path, "mkdir"),
         (Path, "open"),
-        (np, "savez"),
+        (snapshot_file, "write"),
         (os, "fsync"),
         (Path, "rename"),
         (os, "open"),
@@ -149,16 +149,16 @@ def test_writer_killed_half_way_through_the_file_leaves_the_last_good_generation
 ) -> None:
     folder = SnapshotFolder(tmp_path, MODEL, DIM, 0.0)
     snapshot.write(folder._folder, make(1))
-    real = np.savez
+    real = snapshot_file.write
 
-    def write_half(file: Any, **arrays: Any) -> None:
+    def write_half(file: BinaryIO, *arguments: Any) -> str:
         whole = io.BytesIO()
-        real(whole, **arrays)
+        real(whole, *arguments)
         file.write(whole.getvalue()[: whole.tell() // 2])
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(np, "savez", write_half)
+        patch.setattr(snapshot_file, "write", write_half)
         patch.setattr(Path, "unlink", lambda *_, **__: None)
         snapshot.write(folder._folder, make(2))
     (partial,) = folder._folder.glob("*.partial")
@@ -166,7 +166,7 @@ def test_writer_killed_half_way_through_the_file_leaves_the_last_good_generation
     assert loaded is not None
     assert loaded[0].seq == 1
     os.utime(partial, (time.time() - 120,) * 2)
-    folder.close(1, 0, lambda: None)
+    folder.close(1, 0, nullcontext)
     assert list(folder._folder.iterdir()) == snapshots_in(tmp_path)
 
 
