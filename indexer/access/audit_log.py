@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from indexer.database import AUDIT_LOCK, Database
 from indexer.tables import audit
+from indexer.together import Together
 
 Action = Literal[
     "search", "view", "export", "delete", "settings", "keys", "login", "import", "case"
@@ -25,6 +26,9 @@ Action = Literal[
 FORMAT = 2
 NO_HASH = "0" * 64  # before the first row
 _PAGE = 1_000
+_GROUP = 64
+_LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_INSERT = insert(audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +77,36 @@ class AuditLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._together = Together(self._record_all, most=_GROUP)
 
     def record(self, deed: Deed) -> AuditRow:
-        """Durable once this returns."""
+        """Durable once this returns. What threads record at the same time is one commit: each
+        costs a wait for the disk."""
+        return self._together.get(deed)
+
+    def _record_all(self, deeds: Sequence[Deed]) -> list[AuditRow]:
         with self._database.write() as connection:
-            return self.append(connection, deed)
+            return self._append_all(connection, deeds)
 
     def append(self, connection: Connection, deed: Deed) -> AuditRow:
         """In the caller's write, last before commit: both are done, or neither.
 
         One at a time over all processes: the rows are a chain.
         """
-        deed = _storable(deed)
+        return self._append_all(connection, [deed])[0]
+
+    def _append_all(self, connection: Connection, deeds: Sequence[Deed]) -> list[AuditRow]:
         self._database.lock(connection, AUDIT_LOCK)
-        last = connection.execute(
-            select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-        ).one_or_none()
-        seq, before = (1, NO_HASH) if last is None else (last.seq + 1, last.hash)
+        last = connection.execute(_LAST).one_or_none()
+        seq, before = (0, NO_HASH) if last is None else (last.seq, last.hash)
         at = self._database.now(connection)
-        row = AuditRow(seq, at, deed, link(before, digest_of(seq, at, deed)))
-        connection.execute(insert(audit).values(**_values(row)))
-        return row
+        rows = []
+        for deed in map(_storable, deeds):
+            seq += 1
+            rows.append(AuditRow(seq, at, deed, link(before, digest_of(seq, at, deed))))
+            before = rows[-1].hash
+        connection.execute(_INSERT, list(map(_values, rows)))
+        return rows
 
     def rows(self, after_seq: int = 0, limit: int | None = None) -> Iterator[AuditRow]:
         """In order, read page by page."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, literal_column, select, update
+from sqlalchemy import Connection, delete, func, literal_column, select, update
 
 from indexer.access.audit_log import AuditLog, Deed, chained, digest_of, link
 from indexer.catalogue import Catalogue
@@ -137,6 +141,32 @@ def test_many_at_once_make_one_chain(catalogue: Catalogue) -> None:
     assert {row.deed for row in catalogue.audit.rows()} == set(deeds)
     with catalogue.database.read() as connection:
         assert connection.scalar(select(func.count(audit.c.hash.distinct()))) == 24
+
+
+def test_what_comes_during_a_commit_is_one_commit(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, commits, may_go = catalogue.database.write, [], threading.Event()
+
+    @contextmanager
+    def write() -> Iterator[Connection]:
+        commits.append(1)
+        assert may_go.wait(10)
+        with real() as connection:
+            yield connection
+
+    monkeypatch.setattr(catalogue.database, "write", write)
+    deeds = [Deed(who=f"user {number}", action="view") for number in range(30)]
+    with ThreadPoolExecutor(len(deeds)) as pool:
+        futures = [pool.submit(catalogue.audit.record, deed) for deed in deeds]
+        while len(catalogue.audit._together._waiting) < len(deeds) - 1:
+            pass
+        may_go.set()
+    told = [future.result() for future in futures]
+    assert len(commits) == 2
+    assert [row.deed for row in told] == deeds
+    assert sorted(told, key=lambda row: row.seq) == list(catalogue.audit.rows())
+    assert catalogue.audit.verify().fault is None
 
 
 def test_odd_characters_do_not_go_unrecorded(catalogue: Catalogue) -> None:
