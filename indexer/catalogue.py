@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from indexer.access.audit_log import AuditLog
@@ -145,9 +145,8 @@ class Catalogue:
         """Whether who looks into this gallery must say why. Raises GalleryNotFound."""
         if not SLUG.fullmatch(gallery):
             raise GalleryNotFound(gallery)
-        asked = select(galleries.c.reason_required).where(galleries.c.name == gallery)
         with self.database.read() as connection:
-            required = connection.scalar(asked)
+            required = connection.scalar(_REASON_REQUIRED, {"name": gallery})
         if required is None:
             raise GalleryNotFound(gallery)
         return bool(required)
@@ -170,7 +169,7 @@ class Catalogue:
         """Those of these images that there are, by id."""
         wanted = [image_id for image_id in ids if 0 < image_id <= MAX_ID]
         with self.database.read() as connection:
-            rows = connection.execute(_select_images().where(images.c.id.in_(wanted)))
+            rows = connection.execute(_IMAGES_BY_ID, {"ids": wanted})
             return {row.id: _image(row) for row in rows}
 
     def images_of(self, hashes: Iterable[str]) -> list[Image]:
@@ -216,6 +215,11 @@ def _select_images() -> Select[Any]:
         .join_from(images, galleries)
         .join(detections, detections.c.image_id == images.c.id, isouter=True)
     )
+
+
+# Made once: to make them for each search takes longer than the database does.
+_REASON_REQUIRED = select(galleries.c.reason_required).where(galleries.c.name == bindparam("name"))
+_IMAGES_BY_ID = _select_images().where(images.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def _image(row: Row[Any]) -> Image:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    bindparam,
     delete,
     literal,
     select,
@@ -203,15 +204,18 @@ class Holdings:
         return found
 
 
+_GALLERY_ID = select(galleries.c.id).where(galleries.c.name == bindparam("name"))
+
+
 def find_gallery(connection: Connection, name: str, lock: str | None = None) -> int:
     """Raises GalleryNotFound. lock: "share" keeps the gallery, "exclude" waits for sharers."""
     if not SLUG.fullmatch(name):  # there is none; and some texts no database even compares
         raise GalleryNotFound(name)
-    statement = select(galleries.c.id).where(galleries.c.name == name)
+    statement = _GALLERY_ID
     if lock is not None:
         shared = lock == "share"
         statement = statement.with_for_update(read=shared, key_share=shared)
-    found = connection.scalar(statement)
+    found = connection.scalar(statement, {"name": name})
     if found is None:
         raise GalleryNotFound(name)
     return int(found)

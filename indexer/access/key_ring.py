@@ -22,6 +22,7 @@ from indexer.tables import keys, sessions
 Scope = Literal["search", "ingest", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 KEY_PREFIX = "passerby_"  # so that scanners for leaked secrets can know one
+_ANY = select(exists().select_from(keys))
 KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 MAX_REQUESTS_PER_MINUTE = 1_000_000
 
@@ -104,7 +105,7 @@ class KeyRing:
     def are_in_use(self) -> bool:
         """Whether any key was ever made; revoking the last one doesn't open the doors again."""
         with self._database.read() as connection:
-            return bool(connection.scalar(select(exists().select_from(keys))))
+            return bool(connection.scalar(_ANY))
 
     def find(self, secret: str) -> AccessKey | None:
         """The active key with this secret."""
