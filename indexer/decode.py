@@ -6,7 +6,7 @@ Boxes and sizes are of the upright picture; "raw" is as stored, before EXIF orie
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from indexer.errors import BadPicture, StorageUnavailable
 from indexer.picture_file import PictureFile, inspect
+from indexer.picture_region import cut_out, find_raw_region, read_orientation
 from indexer.records import Box, PictureHeader, PictureLimits
 
 # Ours is a limit on memory, for each picture by its format; Pillow's is on pixels, for all alike.
@@ -25,22 +26,11 @@ PngImagePlugin.MAX_TEXT_MEMORY = 4 * 2**20
 _DEFAULT_LIMITS = PictureLimits()
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _JPEG_SCALES = (1, 2, 4, 8)
 _WEBP_BYTES_PER_PX = 16  # libwebp's two canvases, Pillow's copy, and the picture; measured
 _BYTES_PER_PX = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}  # all others 4
 _WORKING_BYTES = 6 * 2**20  # strips, codecs' tables
-_STRIP_PX = 2**16
-_REDUCING_GAP = 2  # what is read is at least this much finer than what is made
+_JPEG_GAP = 1.4  # a coarser JPEG is at least this much finer than what is made of it
 
 
 def read_header(
@@ -53,7 +43,7 @@ def read_header(
     described = inspect(file)
     with _opened(file, described) as image:
         raw = image.size
-        width_px, height_px = raw[::-1] if _orientation(image) >= 5 else raw
+        width_px, height_px = raw[::-1] if read_orientation(image) >= 5 else raw
         if min(raw) < limits.min_side_px:
             raise BadPicture(
                 "picture_too_small",
@@ -76,10 +66,31 @@ def decode(
 
     Returns RGB (H, W, 3). Raises BadPicture; StorageUnavailable when the file can't be read.
     """
-    height_px, width_px = size
+    return decode_boxes(file, size, [box], limits)[0]
+
+
+def decode_boxes(
+    file: BinaryIO,
+    size: tuple[int, int],
+    boxes: Sequence[Box | None],
+    limits: PictureLimits = _DEFAULT_LIMITS,
+) -> list[NDArray[np.uint8]]:
+    """What `decode` makes of each box, in their order; those of one scale share one reading."""
     described = inspect(file)
-    with _opened(file, described) as image:
-        return np.asarray(_render(image, described, box, (width_px, height_px), limits))
+    made: dict[int, NDArray[np.uint8]] = {}
+    while len(made) < len(boxes):
+        with _opened(file, described) as image:
+            raw = image.size
+            scales = {
+                place: _scale_for(image, described, box, size[::-1], limits)
+                for place, box in enumerate(boxes)
+                if place not in made
+            }
+            scale = min(scales.values())
+            _load(image, scale)
+            for place in [place for place, own in scales.items() if own == scale]:
+                made[place] = np.asarray(cut_out(image, raw, boxes[place], size[::-1]))
+    return [made[place] for place in range(len(boxes))]
 
 
 def decode_reduced(
@@ -92,7 +103,7 @@ def decode_reduced(
     described = inspect(file)
     with _opened(file, described) as image:
         raw = image.size
-        upright = raw[::-1] if _orientation(image) >= 5 else raw
+        upright = raw[::-1] if read_orientation(image) >= 5 else raw
         target = _reduce(upright, max_side_px)
         return np.asarray(_render(image, described, None, target, limits))
 
@@ -110,7 +121,7 @@ def make_thumbnail(
     described = inspect(file)
     with _opened(file, described) as image:
         raw = image.size
-        width_px, height_px = raw[::-1] if _orientation(image) >= 5 else raw
+        width_px, height_px = raw[::-1] if read_orientation(image) >= 5 else raw
         if box is not None:
             width_px, height_px = box.width, box.height
         target = _reduce((width_px, height_px), max_side_px)
@@ -143,18 +154,6 @@ def _opened(file: BinaryIO, described: PictureFile) -> Iterator[Image.Image]:
             raise StorageUnavailable(f"reading a picture: {error}") from error
         detail = f"the {described.format} picture is damaged: {error}"
         raise BadPicture("undecodable_picture", detail) from error
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 for anything else that may stand there."""
-    exif = Image.Exif()
-    try:
-        # Not image.getexif(): for PNG that decodes the whole picture in search of it.
-        exif.load(image.info.get("exif", b""))
-        found = exif.get(_ORIENTATION_TAG, 1)
-    except Exception:  # damaged metadata is no reason to refuse a picture
-        return 1
-    return found if found in _UPRIGHT else 1
 
 
 def _check_box(box: Box, width_px: int, height_px: int, limits: PictureLimits) -> None:
@@ -207,73 +206,31 @@ def _render(
     limits: PictureLimits,
 ) -> Image.Image:
     """The upright region as RGB of `target` (width, height), antialiased."""
-    orientation = _orientation(image)
-    raw_width, raw_height = image.size
-    region = _raw_region(box, orientation, raw_width, raw_height)
+    raw = image.size
+    _load(image, _scale_for(image, described, box, target, limits))
+    return cut_out(image, raw, box, target)
+
+
+def _scale_for(
+    image: Image.Image,
+    described: PictureFile,
+    box: Box | None,
+    target: tuple[int, int],
+    limits: PictureLimits,
+) -> int:
+    """The coarsest JPEG scale that leaves the region fine enough for `target`, or what must be."""
+    orientation = read_orientation(image)
+    region = find_raw_region(box, orientation, *image.size)
     raw_target = target[::-1] if orientation >= 5 else target
     finest = min(
-        (region[2] - region[0]) // (_REDUCING_GAP * raw_target[0]),
-        (region[3] - region[1]) // (_REDUCING_GAP * raw_target[1]),
+        (region[2] - region[0]) / (_JPEG_GAP * raw_target[0]),
+        (region[3] - region[1]) / (_JPEG_GAP * raw_target[1]),
     )
     wanted = max(scale for scale in _JPEG_SCALES if scale <= max(finest, 1))
-    if described.format != "JPEG":
-        wanted = 1
-    scale = _jpeg_scale(image, described, wanted, limits)
+    return _jpeg_scale(image, described, wanted if described.format == "JPEG" else 1, limits)
+
+
+def _load(image: Image.Image, scale: int) -> None:
     if scale > 1:
-        image.draft(image.mode, (raw_width // scale, raw_height // scale))
+        image.draft(image.mode, (image.size[0] // scale, image.size[1] // scale))
     image.load()
-    zoom_x, zoom_y = image.size[0] / raw_width, image.size[1] / raw_height
-    zoomed = (region[0] * zoom_x, region[1] * zoom_y, region[2] * zoom_x, region[3] * zoom_y)
-    made = _resize_region(image, zoomed, raw_target)
-    return made.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else made
-
-
-def _raw_region(
-    box: Box | None, orientation: int, raw_width: int, raw_height: int
-) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) in the raw picture of an upright box."""
-    if box is None:
-        return 0, 0, raw_width, raw_height
-    left, top, right, bottom = box.x, box.y, box.x + box.width, box.y + box.height
-    if orientation >= 5:  # upright columns are raw rows
-        left, top, right, bottom = top, left, bottom, right
-    if orientation in (2, 3, 7, 8):
-        left, right = raw_width - right, raw_width - left
-    if orientation in (3, 4, 6, 7):
-        top, bottom = raw_height - bottom, raw_height - top
-    return left, top, right, bottom
-
-
-def _resize_region(
-    image: Image.Image, region: tuple[float, float, float, float], target: tuple[int, int]
-) -> Image.Image:
-    """Bicubic after averaging whole pixels, strip by strip: a second full picture won't fit."""
-    left, top = int(region[0]), int(region[1])
-    right = min(-int(-region[2] // 1), image.size[0])
-    bottom = min(-int(-region[3] // 1), image.size[1])
-    factor_x = max(1, int((right - left) / (_REDUCING_GAP * target[0])))
-    factor_y = max(1, int((bottom - top) / (_REDUCING_GAP * target[1])))
-    rows = max(1, _STRIP_PX // (right - left) // factor_y) * factor_y
-    reduced = Image.new("RGB", (-(-(right - left) // factor_x), -(-(bottom - top) // factor_y)))
-    for start in range(top, bottom, rows):
-        strip = _to_rgb(image.crop((left, start, right, min(start + rows, bottom))))
-        reduced.paste(strip.reduce((factor_x, factor_y)), (0, (start - top) // factor_y))
-    inner = (
-        (region[0] - left) / factor_x,
-        (region[1] - top) / factor_y,
-        min((region[2] - left) / factor_x, reduced.size[0]),
-        min((region[3] - top) / factor_y, reduced.size[1]),
-    )
-    return reduced.resize(target, Image.Resampling.BICUBIC, box=inner)
-
-
-def _to_rgb(strip: Image.Image) -> Image.Image:
-    """Any mode Pillow makes of JPEG, PNG and WebP, as RGB; what is transparent becomes white."""
-    if strip.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips it to white
-        high = np.asarray(strip).astype(np.int32) >> 8
-        return Image.fromarray(high.clip(0, 255).astype(np.uint8)).convert("RGB")
-    if strip.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in strip.info:
-        over = strip.convert("RGBA")
-        white = Image.new("RGBA", over.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, over).convert("RGB")
-    return strip.convert("RGB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -15,6 +16,7 @@ _MAX_SCANS = 100  # real ones have about ten; each costs a pass over the whole p
 _MAX_PARTS = 20_000  # segments or chunks: real ones have thousands, and each is read by itself
 _MAX_JUNK_BYTES = 2**16  # between two segments, where there should be none
 _CHUNK_BYTES = 2**20
+_SCAN_OR_END = re.compile(rb"\xff[\xda\xd9]")  # one pass, where finding each takes two
 _NO_LENGTH = (0x01, *range(0xD0, 0xD8))  # TEM, RSTn
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # DHT, JPG, DAC: numbered like the frame headers around them
 
@@ -114,12 +116,13 @@ def _find_end(file: BinaryIO) -> None:
     tail, scans = b"", 1
     while chunk := file.read(_CHUNK_BYTES):
         data = tail + chunk
-        end = data.find(b"\xff\xd9")
-        scans += data.count(b"\xff\xda", 0, end if end >= 0 else len(data))
-        if scans > _MAX_SCANS:
-            raise BadPicture("picture_too_large", f"the JPEG file has more than {_MAX_SCANS} scans")
-        if end >= 0:
-            return
+        for found in _SCAN_OR_END.finditer(data):
+            if found[0] == b"\xff\xd9":
+                return
+            scans += 1
+            if scans > _MAX_SCANS:
+                told = f"the JPEG file has more than {_MAX_SCANS} scans"
+                raise BadPicture("picture_too_large", told)
         tail = data[-1:]
     raise _truncated("JPEG", "it has no end marker")
 

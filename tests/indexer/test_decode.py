@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
-from indexer.decode import decode, make_thumbnail, read_header
+from indexer.decode import decode, decode_boxes, make_thumbnail, read_header
 from indexer.errors import BadPicture
 from indexer.picture_file import inspect
 from indexer.records import Box, PictureLimits
@@ -207,6 +207,33 @@ def test_jpeg_is_decoded_coarser_only_as_far_as_the_box_allows() -> None:
     fine = pixels(data, Box(100, 100, 32, 64))
     assert fine.std() > 100
     assert pixels(data).std() < 5
+
+
+@pytest.mark.parametrize("height", [962, 1080, 1200, 1950])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_scaled_jpeg_is_within_2_rms_of_resizing_it_in_full(height: int, subsampling: int) -> None:
+    """What a camera sends: edges and grain, a few times finer than what is made of it."""
+    rng = np.random.default_rng(height)
+    coarse = Image.fromarray(rng.integers(0, 256, (height // 24, height // 18, 3), np.uint8))
+    edges = coarse.resize((height * 4 // 3, height), Image.Resampling.NEAREST)
+    scene = np.asarray(edges.filter(ImageFilter.GaussianBlur(1)))  # no lens is sharper
+    grain = rng.normal(0, 8, (*scene.shape[:2], 1))
+    camera = Image.fromarray((scene + grain).clip(0, 255).astype(np.uint8))
+    data = make.save(camera, "JPEG", quality=85, subsampling=subsampling)
+    full = Image.open(io.BytesIO(data)).resize((128, 384), Image.Resampling.BICUBIC)
+    error = pixels(data, size=(384, 128)).astype(np.float64) - np.asarray(full)
+    assert np.sqrt((error**2).mean()) < 2
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_boxes_of_one_picture_are_what_each_is_alone(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = make.save(GRADIENT.resize((900, 700)), "JPEG", exif=exif, quality=95)
+    boxes = [Box(10, 20, 60, 100), None, Box(100, 50, 500, 600), Box(0, 0, 300, 400)]
+    together = decode_boxes(io.BytesIO(data), SIZE, boxes)
+    for box, got in zip(boxes, together, strict=True):
+        np.testing.assert_array_equal(got, decode(io.BytesIO(data), SIZE, box))
 
 
 def test_jpeg_with_absurdly_many_scans_is_refused() -> None:
