@@ -2,6 +2,7 @@
 
 base      what an engine is: both towers on one kind of machine
 torch_cpu both towers by torch
+cuda      both towers on an NVIDIA GPU, as CUDA graphs of plain_towers
 choice    which engine, and why
 served    an engine behind plain arrays, in batches: what a service holds
 """

@@ -1,0 +1,187 @@
+"""CLIP's two towers as few, large products in half precision: what a GPU runs best.
+
+The same function as open_clip's, arranged otherwise: q, k and v come of one product; pixels go in
+as they are, their mean and deviation folded into the patches' weights; QuickGELU is torch's SiLU
+between rescaled weights; and the last block is computed for the one row that is read.
+
+Shapes: B batch, H, W height and width in pixels, L tokens or patches with their class token, N
+width of a tower, D embedding.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import LayerScale, QuickGELU, ResidualAttentionBlock, VisionTransformer
+from torch import Tensor, nn
+
+from model.encoder import DualEncoder
+
+_QUICK = 1.702  # QuickGELU(x) = x * sigmoid(1.702 x) = SiLU(1.702 x) / 1.702
+_MIDDLE = 117  # near CLIP's mean; uint8 less this is exact in bfloat16
+
+
+def can_simplify(encoder: DualEncoder) -> bool:
+    """Whether its towers are CLIP's plain ones, which the classes here know."""
+    visual, clip = encoder.clip.visual, encoder.clip
+    if not isinstance(visual, VisionTransformer):
+        return False
+    blocks = [*visual.transformer.resblocks, *clip.transformer.resblocks]
+    is_read_at_class = visual.pool_type == "tok" and visual.attn_pool is None
+    return is_read_at_class and clip.attn_mask is not None and all(map(_is_plain, blocks))
+
+
+def _is_plain(block: nn.Module) -> bool:
+    if type(block) is not ResidualAttentionBlock:
+        return False
+    if any(isinstance(part, LayerScale) for part in block.children()):
+        return False
+    activation = _activation(block)
+    is_exact_gelu = isinstance(activation, nn.GELU) and activation.approximate == "none"
+    return isinstance(activation, QuickGELU) or is_exact_gelu
+
+
+def _activation(block: ResidualAttentionBlock) -> nn.Module:
+    activation: nn.Module = block.mlp.get_submodule("gelu")
+    return activation
+
+
+class PlainBlock(nn.Module):
+    """One of open_clip's residual blocks."""
+
+    def __init__(self, block: ResidualAttentionBlock, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.num_heads = block.attn.num_heads
+        self.is_quick = isinstance(_activation(block), QuickGELU)
+        scale = _QUICK if self.is_quick else 1.0
+        inner, outer = block.mlp.c_fc, block.mlp.c_proj
+        self.norms = nn.ModuleList([_norm(block.ln_1, dtype), _norm(block.ln_2, dtype)])
+        self.to_qkv = _linear(block.attn.in_proj_weight, block.attn.in_proj_bias, dtype)
+        self.from_heads = _linear(block.attn.out_proj.weight, block.attn.out_proj.bias, dtype)
+        self.inner = _linear(inner.weight * scale, inner.bias * scale, dtype)
+        self.outer = _linear(outer.weight / scale, outer.bias, dtype)
+
+    def forward(self, hidden_BLN: Tensor, is_causal: bool) -> Tensor:
+        """The next (B, L, N)."""
+        queries, keys, values = self._split(self.to_qkv(self.norms[0](hidden_BLN)), 3)
+        mixed_BALN = F.scaled_dot_product_attention(queries, keys, values, is_causal=is_causal)
+        return self._finish(hidden_BLN, mixed_BALN)
+
+    def read(self, hidden_BLN: Tensor, row_B: Tensor | None) -> Tensor:
+        """The next at one row alone, (B, 1, N): the first, or `row_B`, which sees those before."""
+        width = hidden_BLN.shape[2]
+        normed_BLN = self.norms[0](hidden_BLN)
+        if row_B is None:
+            mask_B11L = None
+            one_B1N, normed_B1N = hidden_BLN[:, :1], normed_BLN[:, :1]
+        else:
+            seen_L = torch.arange(hidden_BLN.shape[1], device=row_B.device)
+            mask_B11L = (seen_L <= row_B[:, None])[:, None, None]
+            at_B1N = row_B[:, None, None].expand(-1, 1, width)
+            one_B1N, normed_B1N = hidden_BLN.gather(1, at_B1N), normed_BLN.gather(1, at_B1N)
+        weight, bias = self.to_qkv.weight, self.to_qkv.bias
+        (query_BA1N,) = self._split(F.linear(normed_B1N, weight[:width], bias[:width]), 1)
+        keys, values = self._split(F.linear(normed_BLN, weight[width:], bias[width:]), 2)
+        mixed_BA1N = F.scaled_dot_product_attention(query_BA1N, keys, values, attn_mask=mask_B11L)
+        return self._finish(one_B1N, mixed_BA1N)
+
+    def _split(self, joined: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """(B, L, parts * N) -> each part by heads, (B, heads, L, N / heads)."""
+        batch, length, _ = joined.shape
+        split = joined.view(batch, length, parts, self.num_heads, -1)
+        return split.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _finish(self, hidden_BLN: Tensor, mixed_BALN: Tensor) -> Tensor:
+        hidden_BLN = hidden_BLN + self.from_heads(mixed_BALN.transpose(1, 2).flatten(2))
+        inner = self.inner(self.norms[1](hidden_BLN))
+        grown = F.silu(inner) if self.is_quick else F.gelu(inner)
+        made_BLN: Tensor = hidden_BLN + self.outer(grown)
+        return made_BLN
+
+
+class PlainImageTower(nn.Module):
+    """uint8 RGB (B, H, W, 3) of the encoder's image size -> unit float32 (B, D)."""
+
+    def __init__(self, encoder: DualEncoder, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.first_N: Tensor
+        self.places_LN: Tensor
+        self.proj_ND: Tensor
+        visual = encoder.clip.visual
+        self.patch_px: tuple[int, int] = visual.patch_size
+        std_311, mean_311 = encoder.image_std[0] * 255, encoder.image_mean[0] * 255
+        weight_N3HW = visual.conv1.weight.float() / std_311
+        bias_N = (weight_N3HW * (_MIDDLE - mean_311)).sum(dim=(1, 2, 3))
+        self.patches = _linear(weight_N3HW.permute(0, 2, 3, 1).flatten(1), bias_N, dtype)
+        places_LN = visual.positional_embedding
+        first_N = visual.class_embedding + places_LN[0]
+        self.register_buffer("first_N", first_N.detach().to(dtype))
+        self.register_buffer("places_LN", places_LN[1:].detach().to(dtype))
+        self.norm_before = _norm(visual.ln_pre, dtype)
+        self.blocks = _blocks(visual.transformer.resblocks, dtype)
+        self.norm_after = _norm(visual.ln_post, dtype)
+        self.register_buffer("proj_ND", visual.proj.detach().to(dtype))
+
+    def forward(self, pixels_BHW3: Tensor) -> Tensor:
+        (batch, height, width, _), (down, across) = pixels_BHW3.shape, self.patch_px
+        places_LN = self.places_LN
+        grid = pixels_BHW3.view(batch, height // down, down, width // across, across * 3)
+        patches = grid.permute(0, 1, 3, 2, 4).reshape(batch, len(places_LN), -1)
+        embedded_BLN = self.patches(patches.to(places_LN.dtype) - _MIDDLE) + places_LN
+        first_B1N = self.first_N.expand(batch, 1, -1)
+        hidden_BLN = self.norm_before(torch.cat([first_B1N, embedded_BLN], dim=1))
+        for block in self.blocks[:-1]:
+            hidden_BLN = block(hidden_BLN, is_causal=False)
+        one_B1N = self.norm_after(_last(self.blocks).read(hidden_BLN, None))
+        image_BD: Tensor = one_B1N[:, 0] @ self.proj_ND
+        return F.normalize(image_BD.float(), dim=-1)
+
+
+class PlainTextTower(nn.Module):
+    """Tokens (B, L) long, 0 after the end -> unit float32 (B, D)."""
+
+    def __init__(self, encoder: DualEncoder, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.words_VN: Tensor
+        self.places_LN: Tensor
+        self.proj_ND: Tensor
+        clip = encoder.clip
+        self.register_buffer("words_VN", clip.token_embedding.weight.detach().to(dtype))
+        self.register_buffer("places_LN", clip.positional_embedding.detach().to(dtype))
+        self.blocks = _blocks(clip.transformer.resblocks, dtype)
+        self.norm_after = _norm(clip.ln_final, dtype)
+        self.register_buffer("proj_ND", clip.text_projection.detach().to(dtype))
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        hidden_BLN = F.embedding(tokens_BL, self.words_VN) + self.places_LN[: tokens_BL.shape[1]]
+        for block in self.blocks[:-1]:
+            hidden_BLN = block(hidden_BLN, is_causal=True)
+        last = _last(self.blocks).read(hidden_BLN, tokens_BL.argmax(dim=1))
+        one_B1N = self.norm_after(last)
+        text_BD: Tensor = one_B1N[:, 0] @ self.proj_ND
+        return F.normalize(text_BD.float(), dim=-1)
+
+
+def _blocks(blocks: nn.ModuleList, dtype: torch.dtype) -> nn.ModuleList:
+    return nn.ModuleList(PlainBlock(block, dtype) for block in blocks)
+
+
+def _last(blocks: nn.ModuleList) -> PlainBlock:
+    block = blocks[-1]
+    assert isinstance(block, PlainBlock)
+    return block
+
+
+def _norm(norm: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if not isinstance(norm, nn.LayerNorm):
+        return norm
+    made = nn.LayerNorm(norm.normalized_shape, norm.eps, device=norm.weight.device, dtype=dtype)
+    made.load_state_dict(norm.state_dict())
+    return made
+
+
+def _linear(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> nn.Linear:
+    made = nn.Linear(weight.shape[1], weight.shape[0], device="meta", dtype=dtype)
+    made.weight = nn.Parameter(weight.detach().to(dtype).contiguous(), requires_grad=False)
+    made.bias = nn.Parameter(bias.detach().to(dtype).contiguous(), requires_grad=False)
+    return made
