@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, sele
 
 from indexer import notices
 from indexer.database import CHANGES_LOCK, Database
+from indexer.row_block import RowBlock
+from indexer.row_reader import read_blocks
 from indexer.tables import changes, embeddings, images
 
 Op = Literal["add", "remove", "drop"]
-_BUILD_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,37 +133,20 @@ class ChangeLog:
             return None if found is None else _change(found)
 
     @contextmanager
-    def everything(self, model: str) -> Iterator[tuple[Change | None, Iterator[list[IndexRow]]]]:
-        """All rows of `model` at one moment: the last change by then, and the rows in lists.
+    def everything(
+        self, model: str
+    ) -> Iterator[tuple[Change | None, Iterator[tuple[int, RowBlock]]]]:
+        """All rows of `model` at one moment: the last change by then, and galleries' ids with
+        blocks of their rows, image ids ascending.
 
-        The lists hold one gallery's rows each, galleries one after the other, ids ascending. A
-        row whose change was pruned gets the number before the first one that is left.
+        A row whose change was pruned gets the number before the first one that is left.
         """
         newest = select(changes).order_by(changes.c.seq.desc()).limit(1)
         with self._database.read() as connection:
             last = connection.execute(newest).one_or_none()
             oldest = connection.scalar(select(func.min(changes.c.seq))) or 1
-            added = (
-                select(changes.c.image_id, func.max(changes.c.seq).label("seq"))
-                .where(changes.c.op == "add", changes.c.model == model)
-                .group_by(changes.c.image_id)
-                .subquery()
-            )
-            ordered = (
-                _rows(model)
-                .add_columns(added.c.seq)
-                .outerjoin(added, added.c.image_id == images.c.id)
-                .order_by(images.c.gallery_id, images.c.id)
-            )
-            result = connection.execute(ordered, execution_options={"yield_per": _BUILD_ROWS})
-            parts = (
-                part
-                for rows in result.partitions()
-                for part in _split_by_gallery(
-                    [_index_row(row, row.seq or oldest - 1) for row in rows]
-                )
-            )
-            yield None if last is None else _change(last), parts
+            blocks = read_blocks(connection, model, unknown_seq=oldest - 1)
+            yield None if last is None else _change(last), blocks
 
     def prune(self, keep: int) -> int:
         """Forget all but the newest `keep` (at least 1) changes; returns how many went.
@@ -203,11 +187,3 @@ def _index_row(row: Row[Any], seq: int) -> IndexRow:
 
 def _change(row: Row[Any]) -> Change:
     return Change(row.seq, row.gallery_id, row.image_id, row.op, row.committed_at)
-
-
-def _split_by_gallery(rows: list[IndexRow]) -> Iterator[list[IndexRow]]:
-    start = 0
-    for end in range(1, len(rows) + 1):
-        if end == len(rows) or rows[end].gallery_id != rows[start].gallery_id:
-            yield rows[start:end]
-            start = end

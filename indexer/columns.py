@@ -19,6 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NO_TIME = np.iinfo(np.int64).min
 _FIRST_ROWS = 1_024
+_MOST_IDLE_SHARE = 8
 _MOST_IDLE_BYTES = 4 * 2**20  # growing by more would take longer than a search should wait
 _FEW = 8  # values compared one by one: faster than looking up each row's
 
@@ -53,7 +54,7 @@ class Column(Generic[S]):
         if end > len(self._rows):
             # In place, so that a large array's pages are moved and not copied. That takes an array
             # that was small at first: NumPy advises pages of others that then can't be moved.
-            idle = min(end, _MOST_IDLE_BYTES // self._rows[:1].nbytes)
+            idle = min(end // _MOST_IDLE_SHARE, _MOST_IDLE_BYTES // self._rows[:1].nbytes)
             self._rows.resize((end + idle, *self._width), refcheck=False)
         self._num_rows = end
         return self._rows[start:end]
@@ -76,7 +77,13 @@ class CodedColumn(Generic[V]):
 
     def append(self, values: Iterable[V]) -> None:
         """Add rows at the end."""
-        self.codes.append([self._code(value) for value in values])
+        values = list(values)
+        for value in dict.fromkeys(values):
+            if value not in self._code_of:
+                self._code_of[value] = len(self.known)
+                self.known.append(value)
+        codes = map(self._code_of.__getitem__, values)
+        self.codes.append(np.fromiter(codes, np.int32, len(values)))
 
     def mask(self, admits: Callable[[V], bool]) -> NDArray[np.bool_]:
         """Which rows (N,) hold a value that `admits`; it is asked once for each known value."""
@@ -94,12 +101,6 @@ class CodedColumn(Generic[V]):
         """How many rows hold each value that any row holds."""
         num_rows = np.bincount(self.codes.values, minlength=len(self.known))
         return {self.known[code]: int(num_rows[code]) for code in np.flatnonzero(num_rows)}
-
-    def _code(self, value: V) -> int:
-        code = self._code_of.setdefault(value, len(self.known))
-        if code == len(self.known):
-            self.known.append(value)
-        return code
 
 
 def time_mask(

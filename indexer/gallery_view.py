@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
-from indexer.columns import CodedColumn, Column, time_mask, to_microseconds
+from indexer.columns import CodedColumn, Column, time_mask
 from indexer.people import Pool, find_neighbours
 from indexer.records import Filters, Hit, Place
+from indexer.row_block import RowBlock
 from indexer.stored_arrays import LiveRows, StoredArrays
 from indexer.vector_index.faiss_index import FaissIndex
 
@@ -37,14 +38,10 @@ class PictureTable:
 
 @dataclass(frozen=True)
 class Update:
-    """What `GalleryView.prepare` made ready: positions that go, rows that come, and since when each
-    of those has been there."""
+    """What `GalleryView.prepare` made ready: positions that go, and rows that come."""
 
     positions_R: NDArray[np.int64]
-    rows: Sequence[IndexRow]
-    ids_U: NDArray[np.int64]
-    vectors_UD: NDArray[np.float16]
-    seqs_U: NDArray[np.int64]
+    block: RowBlock
 
     @property
     def moves(self) -> bool:
@@ -78,26 +75,25 @@ class GalleryView:
 
     def prepare(self, gone: Collection[int], rows: Sequence[IndexRow]) -> Update:
         """All of an update that takes time; it can be searched meanwhile."""
-        new_ids = np.array([row.image_id for row in rows], np.int64)
-        positions_R = self._find(np.concatenate([new_ids, np.array(list(gone), np.int64)]))
-        if not rows:
-            return Update(positions_R, rows, new_ids, np.empty((0, self._dim), np.float16), new_ids)
-        vectors_UD = np.stack([row.vector_D for row in rows])
-        seqs_U = self._first_seqs(positions_R, rows, new_ids, vectors_UD)
-        return Update(positions_R, rows, new_ids, vectors_UD, seqs_U)
+        block = RowBlock.of(rows, self._dim)
+        positions_R = self._find(np.concatenate([block.ids_U, np.array(list(gone), np.int64)]))
+        return Update(positions_R, replace(block, seqs_U=self._first_seqs(positions_R, block)))
 
     def apply(self, update: Update) -> None:
         """What was prepared; nothing else may have been applied since."""
         self._masks.clear()
         self._remove(update.positions_R)
-        rows = update.rows
-        if rows:
-            self._index.add(update.ids_U, update.vectors_UD)
-            self._added.append(update.seqs_U)
-            self._newest_seq = max(self._newest_seq, int(update.seqs_U.max()))
-            self._cameras.append(row.camera for row in rows)
-            self._tags.append(frozenset(row.tags) for row in rows)
-            self._captured.append([to_microseconds(row.captured_at) for row in rows])
+        self.append(update.block)
+
+    def append(self, block: RowBlock) -> None:
+        """Add rows of images that are not in it."""
+        self._masks.clear()
+        self._index.add(block.ids_U, block.vectors_UD)
+        self._added.append(block.seqs_U)
+        self._newest_seq = max(self._newest_seq, int(block.seqs_U.max(initial=0)))
+        self._cameras.append(block.cameras)
+        self._tags.append(block.tags)
+        self._captured.append(block.captured_U)
 
     def _find(self, ids_M: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions, ascending, of those of these images that it has."""
@@ -258,21 +254,15 @@ class GalleryView:
             "added": self._added,
         }
 
-    def _first_seqs(
-        self,
-        positions_R: NDArray[np.int64],
-        rows: Sequence[IndexRow],
-        new_ids: NDArray[np.int64],
-        vectors_UD: NDArray[np.float16],
-    ) -> NDArray[np.int64]:
+    def _first_seqs(self, positions_R: NDArray[np.int64], block: RowBlock) -> NDArray[np.int64]:
         """Since when (U,) each of the rows has been there with this vector.
 
         positions_R: of the rows that will go, among them those with these ids.
         """
-        seqs_U = np.array([row.seq for row in rows], np.int64)
+        seqs_U = block.seqs_U.copy()
         held_ids, held_ND = self._index.ids[positions_R], self._index.vectors()[positions_R]
-        _, held, new = np.intersect1d(held_ids, new_ids, return_indices=True)
-        same = (held_ND[held] == vectors_UD[new]).all(axis=1)
+        _, held, new = np.intersect1d(held_ids, block.ids_U, return_indices=True)
+        same = (held_ND[held] == block.vectors_UD[new]).all(axis=1)
         seqs_U[new[same]] = self._added.values[positions_R[held[same]]]
         return seqs_U
 

@@ -284,10 +284,10 @@ class LiveIndex:
     def _rebuild(self) -> None:
         """Everything anew from the rows, to the side; searches go on in the old views."""
         views: dict[int, GalleryView] = {}
-        with self._catalogue.changes.everything(self._model) as (last, parts):
-            for rows in parts:
-                view = views.setdefault(rows[0].gallery_id, GalleryView(self._dim))
-                view.update((), rows)
+        with self._catalogue.changes.everything(self._model) as (last, blocks):
+            for gallery_id, block in blocks:
+                view = views.setdefault(gallery_id, GalleryView(self._dim))
+                view.append(block)
         with self._views_lock.writing():
             self._views, self._applied = views, last
         self._erased_seq = self._catalogue.changes.last_removal()

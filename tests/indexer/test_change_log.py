@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 
-from indexer import change_log
+import numpy as np
+import pytest
+
+from indexer import change_log, row_reader
 from indexer.catalogue import Catalogue
+from indexer.columns import to_microseconds
 from indexer.database import Database
+from indexer.records import ImageMetadata
 from tests.indexer.steps import at_once
+from tests.indexer.test_live_index import HEADER, MODEL, embed, enqueue, finish_all, unit
 
 Record = tuple[int, int | None, change_log.Op, str | None]
 
@@ -65,3 +72,69 @@ def test_prune_keeps_the_newest_and_the_numbers_go_on(catalogue: Catalogue) -> N
     write()
     found, _ = catalogue.changes.page("m", 1, 100)
     assert [change.seq for change in found] == [5, 6, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize("block_rows", [1, 3, 100])
+def test_everything_is_what_the_pages_tell(
+    block_rows: int, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times to the microsecond, tags of any letters, galleries that were filled by turns, rows that
+    came again or went."""
+    monkeypatch.setattr(row_reader, "_BLOCK_ROWS", block_rows)
+    for gallery in ("g", "other"):
+        catalogue.create_gallery(gallery)
+    moments = [
+        None,
+        datetime(1826, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2026, 3, 29, 2, 30, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+        datetime(2999, 12, 31, 23, 59, 59, 123_457, tzinfo=UTC),
+    ]
+    tags = ((), ("\U0001f9e5", 'a "quoted" one'), ("x", "x"))
+    ids = []
+    for seed in range(12):
+        metadata = ImageMetadata(
+            [None, "a", "\u00e9"][seed % 3], moments[seed % 5], None, tags[seed % 3]
+        )
+        with catalogue.database.write() as connection:
+            image_id, _ = catalogue.holdings.insert(
+                connection, ("g", "other")[seed % 2], f"{seed:064x}", 1, "a.png", HEADER, metadata
+            )
+        finish_all(catalogue, unit(seed))
+        ids.append(image_id)
+    enqueue(catalogue, ids[1])
+    finish_all(catalogue, unit(99))
+    catalogue.holdings.remove_image(ids[4])
+    embed(catalogue, 5, model="another")
+    _, pages = catalogue.changes.page(MODEL, 1, 100)
+
+    def check(first_known_seq: int) -> None:
+        with catalogue.changes.everything(MODEL) as (last, blocks):
+            assert last is not None
+            assert last.seq == catalogue.changes.last()
+            found = {}
+            for gallery_id, block in blocks:
+                assert block.ids_U.tolist() == sorted(block.ids_U.tolist())
+                for place, image_id in enumerate(block.ids_U.tolist()):
+                    found[image_id] = gallery_id, block.take(np.array([place]))
+        assert found.keys() == pages.keys()
+        for image_id, (gallery_id, block) in found.items():
+            row = pages[image_id]
+            assert gallery_id == row.gallery_id
+            assert block.seqs_U.tolist() == [max(row.seq, first_known_seq - 1)]
+            assert list(block.cameras) == [row.camera]
+            assert block.captured_U.tolist() == [to_microseconds(row.captured_at)]
+            assert list(block.tags) == [frozenset(row.tags)]
+            np.testing.assert_array_equal(block.vectors_UD[0], row.vector_D)
+
+    check(first_known_seq=1)
+    catalogue.changes.prune(keep=5)
+    check(first_known_seq=catalogue.changes.last() - 4)
+    catalogue.changes.prune(keep=1)
+    check(first_known_seq=catalogue.changes.last())
+
+
+def test_everything_of_nothing_is_nothing(catalogue: Catalogue) -> None:
+    with catalogue.changes.everything(MODEL) as (last, blocks):
+        assert last is None
+        assert list(blocks) == []
