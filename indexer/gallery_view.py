@@ -6,7 +6,7 @@ Shapes: N rows held, U rows of an update, F fetched, K hits, S sampled, D embedd
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from indexer.records import Filters, Hit, Place
 from indexer.row_block import RowBlock
 from indexer.stored_arrays import LiveRows, StoredArrays
 from indexer.vector_index.faiss_index import FaissIndex
+from indexer.vector_index.upkeep import Lock, keep_up
 
 _ALL = Filters()
 _MOST_MASKS = 8
@@ -180,6 +181,10 @@ class GalleryView:
         scores_P[: len(hits)] = [hit.score for hit in hits]
         ids_P = self._index.ids[positions_P]
         return Pool(ids_P, scores_P, vectors_PD, len(hits), [hit.image_id for hit in ranked])
+
+    def keep_up(self, reading: Lock, writing: Lock, stopped: Callable[[], bool]) -> bool:
+        """Make searches quick, bit by bit; whether there is more to do. See upkeep.keep_up."""
+        return keep_up(self._index, reading, writing, stopped)
 
     def size_at(self, seq: int) -> int:
         """How many of its rows were there after change `seq`."""

@@ -17,6 +17,7 @@ from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
 from indexer.errors import PlaceLost
 from indexer.gallery_view import GalleryView, Update
+from indexer.index_upkeep import IndexUpkeep
 from indexer.read_write_lock import ReadWriteLock
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.snapshot import Snapshot
@@ -70,6 +71,7 @@ class LiveIndex:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._upkeep = IndexUpkeep(lambda: list(self._views.values()), self._views_lock)
 
     def start(self) -> None:
         """Load, replay, and follow in a thread; in step when this returns.
@@ -81,11 +83,13 @@ class LiveIndex:
         self._stop.clear()
         self._thread = threading.Thread(target=self._follow, name="live-index", daemon=True)
         self._thread.start()
+        self._upkeep.start()
 
     def stop(self) -> None:
         """Stop following and leave a snapshot for the next start."""
         self._stop.set()
         self._wake.set()
+        self._upkeep.stop()
         if self._thread is not None:
             self._thread.join()
             self._thread = None

@@ -1,44 +1,72 @@
-"""Exact search over float16 vectors with FAISS.
+"""Search over float16 vectors with FAISS: exactly, or with a shortcut through most of them.
 
-Shapes: N vectors held, R removed, M moved, F fetched, K hits, D embedding.
+Shapes: N vectors held, R removed, M moved, F found, K hits, D embedding.
 """
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+from typing import Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.columns import Column
+from indexer.vector_index.code_scanner import Found
+from indexer.vector_index.cover import Cover
+from indexer.vector_index.flat_store import FlatStore
+
+_FEW_ALLOWED = 1_000
+"""So many are looked at one by one without a thought."""
+
+
+class Shortcut(Protocol):
+    """Small codes of a FlatStore's rows, by their positions: they say which rows to look at."""
+
+    @property
+    def cover(self) -> Cover:
+        """Which rows it knows."""
+        ...
+
+    @property
+    def num_learned_at_once(self) -> int:
+        """How many rows take it a few milliseconds."""
+        ...
+
+    def learn(self, positions_A: NDArray[np.int64], vectors_AD: NDArray[np.float16]) -> None:
+        """Take in rows: those that follow on its reach, or that it doesn't know below."""
+        ...
+
+    def find(
+        self,
+        store: FlatStore,
+        query_D: NDArray[np.float32],
+        k: int,
+        allowed_N: NDArray[np.bool_] | None,
+        others: Found,
+    ) -> Found | None:
+        """At least the best k, with exact scores, of what it knows and of `others`; None where it
+        is no use."""
+        ...
 
 
 class FaissIndex:
-    """A protocols.VectorIndex. 2 D bytes a vector, scores in float32.
-
-    The vectors lie in an array of ours, not in a faiss.Index: that can grow without being copied,
-    and be read from and written to a file as it is.
-    """
+    """A protocols.VectorIndex. upkeep.py gives it its shortcut and keeps that up."""
 
     def __init__(self, dim: int) -> None:
-        self._ids = Column(np.int64)
-        self._vectors = Column(np.float16, np.empty((0, dim)), dim)
-        self._quantizer: Any = faiss.ScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16)
-        self._scanners = threading.local()  # FAISS never frees one
+        self.store = FlatStore(dim)
+        self.shortcut: Shortcut | None = None
+        self.coming: Shortcut | None = None  # being made to the side
 
     @property
     def ids(self) -> NDArray[np.int64]:
         """The image id at each position; a view that the next change invalidates."""
-        return self._ids.values
+        return self.store.ids
 
     def __len__(self) -> int:
-        return len(self._ids.values)
+        return len(self.store)
 
     def vectors(self) -> NDArray[np.float16]:
         """All vectors (N, D) in the order of `ids`; a view that the next change invalidates."""
-        return self._vectors.values
+        return self.store.vectors()
 
     def add(self, ids_N: NDArray[np.int64], vectors_ND: NDArray[np.float16]) -> None:
         """Append vectors whose ids are not in it yet."""
@@ -48,7 +76,7 @@ class FaissIndex:
     def extend(self, num_rows: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """So many rows more at the end: views of their ids (N,) and vectors (N, D), to be filled
         in before anything else is asked."""
-        return self._ids.extend(num_rows), self._vectors.extend(num_rows)
+        return self.store.extend(num_rows)
 
     def remove(self, positions_R: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Drop positions; the last rows move into the holes, so this costs R, not N.
@@ -58,8 +86,10 @@ class FaissIndex:
         num_kept = len(self) - len(positions_R)
         holes_M = np.sort(positions_R[positions_R < num_kept])
         sources_M = np.setdiff1d(np.arange(num_kept, len(self)), positions_R)
-        self._ids.remove(len(positions_R), holes_M, sources_M)
-        self._vectors.remove(len(positions_R), holes_M, sources_M)
+        self.store.remove(len(positions_R), holes_M, sources_M)
+        for shortcut in (self.shortcut, self.coming):
+            if shortcut is not None:
+                shortcut.cover.move(num_kept, holes_M)
         return holes_M, sources_M
 
     def search(
@@ -73,64 +103,37 @@ class FaissIndex:
         k = min(k, num_allowed)
         if k <= 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        positions_F, scores_F = self._scan(query_D, k, num_allowed, allowed_N)
+        positions_F, scores_F = self._find(query_D, k, num_allowed, allowed_N)
         ids_F = self.ids[positions_F]
         best = np.lexsort((ids_F, -scores_F))[:k]
         return ids_F[best], scores_F[best]
 
-    def _scan(
+    def _find(
         self,
         query_D: NDArray[np.float32],
         k: int,
         num_allowed: int,
         allowed_N: NDArray[np.bool_] | None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> Found:
         """The best k or more: all that score the same as the k-th, so that ids can decide."""
-        num_fetched = k
-        while True:
-            num_fetched = min(num_fetched + 1, num_allowed)
-            positions_F, scores_F = self._best(query_D, num_fetched, allowed_N)
-            # float16 storage can put a cosine just outside of [-1, 1].
-            scores_F = np.clip(scores_F, -1, 1)
-            if num_fetched == num_allowed or scores_F[-1] < scores_F[k - 1]:
-                return positions_F, scores_F
-            num_fetched *= 2
+        if allowed_N is not None and num_allowed <= _FEW_ALLOWED:
+            return self.store.best_of(query_D, k, np.flatnonzero(allowed_N))
+        if self.shortcut is not None:
+            others = self._find_others(self.shortcut.cover, query_D, k, allowed_N)
+            found = self.shortcut.find(self.store, query_D, k, allowed_N, others)
+            if found is not None:
+                return found
+        return self.store.best(query_D, k, allowed_N)
 
-    def _best(
-        self, query_D: NDArray[np.float32], num: int, allowed_N: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """So many positions that are allowed, and their scores, best first."""
-        positions_F = np.full(num, -1, np.int64)
-        scores_F = np.full(num, -np.inf, np.float32)
-        scanner, _held = self._scanner(allowed_N)
-        scanner.set_query(faiss.swig_ptr(query_D))
-        scanner.set_list(0, 0.0)  # a label is a list's number and a position in it
-        scanner.scan_codes(
-            len(self),
-            faiss.swig_ptr(self.vectors().view(np.uint8)),
-            None,
-            faiss.swig_ptr(scores_F),
-            faiss.swig_ptr(positions_F),
-            num,
-        )
-        order_F = np.argsort(-scores_F)
-        return positions_F[order_F], scores_F[order_F]
-
-    def _scanner(self, allowed_N: NDArray[np.bool_] | None) -> tuple[Any, object]:
-        """This thread's scanner of what is allowed, and what must live as long as it is used."""
-        if allowed_N is None:
-            if not hasattr(self._scanners, "of_all"):
-                self._scanners.of_all = self._make_scanner(None)
-            return self._scanners.of_all, None
-        bits = np.packbits(allowed_N, bitorder="little")
-        selector = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(bits))
-        if not hasattr(self._scanners, "of_some"):
-            self._scanners.of_some = self._make_scanner(selector)
-        self._scanners.of_some.sel = selector
-        return self._scanners.of_some, (selector, bits)
-
-    def _make_scanner(self, selector: faiss.IDSelector | None) -> Any:
-        metric, is_label_a_position = faiss.METRIC_INNER_PRODUCT, True
-        return self._quantizer.select_InvertedListScanner(
-            metric, None, is_label_a_position, selector, False
-        )
+    def _find_others(
+        self,
+        cover: Cover,
+        query_D: NDArray[np.float32],
+        k: int,
+        allowed_N: NDArray[np.bool_] | None,
+    ) -> Found:
+        """The best k of the rows that a shortcut does not know, and what scores the same."""
+        loose_L = cover.loose if allowed_N is None else cover.loose[allowed_N[cover.loose]]
+        one = self.store.best_of(query_D, k, loose_L)
+        other = self.store.best(query_D, k, allowed_N, start=cover.reach)
+        return np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])

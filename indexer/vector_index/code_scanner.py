@@ -1,0 +1,68 @@
+"""FAISS' scan of codes that lie in an array of ours.
+
+Shapes: N codes, F found, D embedding.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Positions and their scores."""
+
+
+class CodeScanner:
+    """Thread-safe. A row's score depends on the query and its code alone, to the last bit."""
+
+    def __init__(self, dim: int, kind: int) -> None:
+        """kind: one of faiss.ScalarQuantizer's that needs no training."""
+        self._quantizer: Any = faiss.ScalarQuantizer(dim, kind)
+        self._scanners = threading.local()  # FAISS never frees one
+
+    def best(
+        self,
+        query_D: NDArray[np.float32],
+        codes_N: NDArray[Any],
+        num: int,
+        allowed_N: NDArray[np.bool_] | None,
+    ) -> Found:
+        """So many that are allowed, best first; there must be as many."""
+        positions_F = np.full(num, -1, np.int64)
+        scores_F = np.full(num, -np.inf, np.float32)
+        scanner, _held = self._scanner(allowed_N)
+        scanner.set_query(faiss.swig_ptr(query_D))
+        scanner.set_list(0, 0.0)  # a label is a list's number and a position in it
+        scanner.scan_codes(
+            len(codes_N),
+            faiss.swig_ptr(codes_N.view(np.uint8)),
+            None,
+            faiss.swig_ptr(scores_F),
+            faiss.swig_ptr(positions_F),
+            num,
+        )
+        order_F = np.argsort(-scores_F)
+        return positions_F[order_F], scores_F[order_F]
+
+    def _scanner(self, allowed_N: NDArray[np.bool_] | None) -> tuple[Any, object]:
+        """This thread's scanner of what is allowed, and what must live as long as it is used."""
+        if allowed_N is None:
+            if not hasattr(self._scanners, "of_all"):
+                self._scanners.of_all = self._make_scanner(None)
+            return self._scanners.of_all, None
+        bits = np.packbits(allowed_N, bitorder="little")
+        selector = faiss.IDSelectorBitmap(len(allowed_N), faiss.swig_ptr(bits))
+        if not hasattr(self._scanners, "of_some"):
+            self._scanners.of_some = self._make_scanner(selector)
+        self._scanners.of_some.sel = selector
+        return self._scanners.of_some, (selector, bits)
+
+    def _make_scanner(self, selector: faiss.IDSelector | None) -> Any:
+        metric, is_label_a_position = faiss.METRIC_INNER_PRODUCT, True
+        return self._quantizer.select_InvertedListScanner(
+            metric, None, is_label_a_position, selector, False
+        )
