@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
+TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak bench check format train clean
@@ -15,7 +16,7 @@ demo: $(VENV)/installed ## Draw a gallery of people, index it and serve it on 12
 	$(BIN)/passerby demo
 
 test: $(VENV)/installed chromium ## Run every test: SQLite, PostgreSQL and a real browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES)
 
 soak: $(VENV)/installed ## Run the long proofs, hours: SOAK_MINUTES=3 SOAK_PICTURES=2000 for a short look
 	$(BIN)/python -m pytest tests/soak -s -v

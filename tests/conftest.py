@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,21 @@ from sqlalchemy import make_url
 from indexer.catalogue import Catalogue
 from indexer.migrate import upgrade
 from indexer.storage import ObjectStore
+from tests.postgresql import ensure_user
+
+
+def pytest_configure() -> None:
+    """Programs that tests interrupt must not have inherited from a shell that SIGINT is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Runs once, before any of the processes has a test."""
+    from tests.schedule import ByFile  # the programs that import this file need none of it
+
+    ensure_user()
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

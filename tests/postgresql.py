@@ -100,7 +100,7 @@ def postgresql_servers(
     """Servers without data folders yet; they and their folders are gone when the block is left."""
     root = Path(tempfile.mkdtemp(prefix="pg", dir=folder))
     if _USER is not None:
-        ensure_user_exists(_USER)
+        ensure_user()
         root.chmod(0o755)
         ensure_prefix_permissions(_PROGRAMS)
         shutil.chown(root, _USER)
@@ -121,6 +121,12 @@ def running_postgresql(folder: str | None = _FOLDER) -> Iterator[PostgresqlServe
         server.make()
         server.start()
         yield server
+
+
+def ensure_user() -> None:
+    """The one that PostgreSQL runs as. Two processes must not do this at the same time."""
+    if _USER is not None:
+        ensure_user_exists(_USER)
 
 
 def free_port() -> int:
