@@ -1,9 +1,10 @@
-"""The schema. Every query on it is in this package."""
+"""The schema. Every query on it is in this package; cases/, frames/, imports/ and maps/ have tables
+of their own."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     JSON,
@@ -12,7 +13,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -65,6 +65,17 @@ class UtcDateTime(_Decorator):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def work_columns() -> tuple[Column[Any], ...]:
+    """Of a table whose rows are worked on, see leases.py: one with work left may be claimed from
+    claimable_at on. A claim moves that to the end of its lease and sets the fencing token; only
+    who holds the token may go on with the row."""
+    return (
+        Column("attempts", Integer, nullable=False, server_default="0"),
+        Column("claimable_at", UtcDateTime(), nullable=False),
+        Column("lease_token", String(32)),
+    )
+
+
 galleries = Table(
     "galleries",
     metadata,
@@ -100,11 +111,7 @@ images = Table(
     Column("reason", Text),
     Column("created_at", UtcDateTime(), nullable=False),
     Column("embedded_at", UtcDateTime()),
-    # Work: a pending row may be claimed from claimable_at on. A claim moves that to the end of
-    # its lease and sets the fencing token; only the holder of the token may finish the row.
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("claimable_at", UtcDateTime(), nullable=False),
-    Column("lease_token", String(32)),
+    *work_columns(),
     Column("legal_hold", Text),  # why it may not be deleted
     UniqueConstraint("gallery_id", "sha256", "crop"),
     CheckConstraint("state IN ('pending', 'searchable', 'failed')", name="state"),
@@ -214,116 +221,4 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     Column("format", Integer, nullable=False, server_default="1"),  # of the hash
     Index("ix_audit_key_id_gallery_seq", "key_id", "gallery", "seq"),
-)
-
-# Bulk imports as jobs, see imports/jobs.py. archive: its name in storage while it is there; place:
-# what it was called, or the folder or prefix on the server. who, idempotency_key and request tell
-# a request that is sent again. position: entries dealt with. Work: as of images.
-imports = Table(
-    "imports",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("gallery_id", ID, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
-    Column("source", String(8), nullable=False),
-    Column("place", Text, nullable=False),
-    Column("archive", String(32)),
-    Column("size_bytes", BigInteger),
-    Column("who", String(64), nullable=False),
-    Column("idempotency_key", String(255)),
-    Column("request", String(64), nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("code", String(40)),
-    Column("reason", Text),
-    Column("position", Integer, nullable=False, server_default="0"),
-    Column("total", Integer),
-    Column("accepted", Integer, nullable=False, server_default="0"),
-    Column("duplicate", Integer, nullable=False, server_default="0"),
-    Column("refused", Integer, nullable=False, server_default="0"),
-    Column("created_at", UtcDateTime(), nullable=False),
-    Column("ended_at", UtcDateTime()),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("claimable_at", UtcDateTime(), nullable=False),
-    Column("lease_token", String(32)),
-    UniqueConstraint("who", "idempotency_key"),
-    CheckConstraint(
-        "state IN ('waiting', 'running', 'paused', 'done', 'failed', 'cancelled')", name="state"
-    ),
-    Index("ix_imports_gallery_id_id", "gallery_id", "id"),
-    Index("ix_imports_state", "state"),
-    sqlite_autoincrement=True,
-)
-
-# What became of each entry. image_id has no foreign key: entries go with their picture, see
-# holdings.remove_rows.
-import_entries = Table(
-    "import_entries",
-    metadata,
-    Column("import_id", ID, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("name", Text, nullable=False),
-    Column("line", Integer, nullable=False),
-    Column("status", String(10), nullable=False),
-    Column("code", String(40)),
-    Column("reason", Text),
-    Column("image_id", BigInteger),
-    CheckConstraint("status IN ('accepted', 'duplicate', 'refused')", name="status"),
-    Index("ix_import_entries_import_id_status_position", "import_id", "status", "position"),
-    Index("ix_import_entries_image_id", "image_id"),
-)
-
-# What was deleted from a gallery while an import into it was under way: it must not bring it back.
-import_erasures = Table(
-    "import_erasures",
-    metadata,
-    Column("import_id", ID, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
-    Column("sha256", String(64), primary_key=True),
-)
-
-# Maps of galleries, each asked for as a job, see maps/jobs.py: of one gallery and model at most one
-# that is drawn and one that is under way. generation: every change up to it was seen. pictures:
-# how many vectors there were. Work: as of images.
-maps = Table(
-    "maps",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("gallery_id", ID, ForeignKey("galleries.id", ondelete="CASCADE"), nullable=False),
-    Column("model", String(128), nullable=False),
-    Column("perplexity", Float, nullable=False),
-    Column("seed", Integer, nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("code", String(40)),
-    Column("reason", Text),
-    Column("progress", Float, nullable=False, server_default="0"),
-    Column("generation", BigInteger),
-    Column("pictures", Integer),
-    Column("created_at", UtcDateTime(), nullable=False),
-    Column("ended_at", UtcDateTime()),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("claimable_at", UtcDateTime(), nullable=False),
-    Column("lease_token", String(32)),
-    CheckConstraint("state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state"),
-    Index("ix_maps_gallery_id_model", "gallery_id", "model"),
-    sqlite_autoincrement=True,
-)
-Index(
-    "uq_maps_under_way",
-    maps.c.gallery_id,
-    maps.c.model,
-    unique=True,
-    postgresql_where=text("state IN ('waiting', 'running')"),
-    sqlite_where=text("state IN ('waiting', 'running')"),
-)
-
-# Where each picture lies, in [-1, 1]. is_fitted: newer pictures are placed among those that are.
-# person: which one it shows, numbered from 0; NULL where that is not known.
-map_points = Table(
-    "map_points",
-    metadata,
-    Column("map_id", ID, ForeignKey("maps.id", ondelete="CASCADE"), primary_key=True),
-    Column("image_id", ID, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-    Column("x", Float, nullable=False),
-    Column("y", Float, nullable=False),
-    Column("is_fitted", Boolean, nullable=False),
-    Column("person", Integer),
-    Index("ix_map_points_image_id", "image_id"),
 )

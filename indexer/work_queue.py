@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from sqlalchemy import (
 
 from indexer import change_log, notices
 from indexer.database import Database
+from indexer.leases import due_in, take
 from indexer.records import Box
 from indexer.tables import embeddings, galleries, images
 
@@ -52,23 +52,13 @@ class WorkQueue:
         A row that was claimed before and not finished comes alone: if it brings its worker
         down, its neighbours must not be counted as failing with it.
         """
-        token = secrets.token_hex(16)
         with self._database.write() as connection:
             now = self._database.now(connection)
             candidates = connection.execute(_claimable(now, limit)).all()
             ids = _fresh_or_one(candidates)
             if not ids:
                 return []
-            taken = connection.execute(
-                update(images)
-                .where(images.c.id.in_(ids))
-                .values(
-                    attempts=images.c.attempts + 1,
-                    claimable_at=now + timedelta(seconds=lease_s),
-                    lease_token=token,
-                )
-                .returning(*_CLAIMED)
-            )
+            taken = take(self._database, connection, images, ids, lease_s)
             return sorted((_claim(row) for row in taken), key=lambda claim: claim.image_id)
 
     def finish(self, claims: Sequence[Claim], vectors_ND: NDArray[np.float32], model: str) -> int:
@@ -115,7 +105,7 @@ class WorkQueue:
         """Give rows back, to be claimed after `delay_s`; `count_attempt` False forgets this one."""
         with self._database.write() as connection:
             held = self._lock_held(connection, claims)
-            due = self._database.now(connection) + timedelta(seconds=delay_s)
+            due = due_in(self._database, connection, delay_s)
             refund = 0 if count_attempt else 1
             connection.execute(
                 _released(held).values(attempts=images.c.attempts - refund, claimable_at=due)
@@ -159,16 +149,6 @@ class WorkQueue:
             .with_for_update()
         )
         return {row.id: row.gallery_id for row in rows}
-
-
-_CLAIMED = (
-    images.c.id,
-    images.c.gallery_id,
-    images.c.sha256,
-    images.c.crop,
-    images.c.attempts,
-    images.c.lease_token,
-)
 
 
 def _claimable(now: datetime, limit: int) -> Select[Any]:

@@ -16,8 +16,9 @@ from indexer.catalogue import Catalogue
 from indexer.database import Database
 from indexer.errors import BadPicture
 from indexer.imports.jobs import ImportJob
-from indexer.imports.work import EntryResult, ImportWork, Lease
+from indexer.imports.work import EntryResult, ImportWork
 from indexer.ingest import Arrival, Outcome, examine, keep, open_copy
+from indexer.leases import Lease
 from indexer.records import Accepted, Duplicate, Refused
 from indexer.storage import ObjectStore
 
@@ -65,7 +66,7 @@ class Progress:
         self._saved_at = time.monotonic()
 
     def set_total(self, total: int) -> None:
-        """How many there are is known. Raises ImportLost."""
+        """How many there are is known. Raises LeaseLost."""
         self._work.renew(self._lease, total)
 
     def renew(self) -> None:
@@ -122,7 +123,7 @@ class Progress:
     def flush(self) -> None:
         """Deal with what waits. Where it raises, that is not dealt with, and waits no more.
 
-        Raises ImportLost, GalleryNotFound, StorageFull, StorageUnavailable, DatabaseUnavailable.
+        Raises LeaseLost, GalleryNotFound, StorageFull, StorageUnavailable, DatabaseUnavailable.
         """
         waiting, self._waiting = self._waiting, []
         if not waiting:
@@ -157,7 +158,7 @@ class Note:
         return self._work.erased(connection, self._lease, hashes)
 
     def record(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Raises ImportLost."""
+        """Raises LeaseLost."""
         of_pictures = iter(outcomes)
         self.results = [
             _result(
@@ -170,7 +171,7 @@ class Note:
         self._work.record(connection, self._lease, self.results)
 
     def save(self, database: Database, outcomes: Sequence[Outcome]) -> None:
-        """As record, in a transaction of its own. Raises ImportLost."""
+        """As record, in a transaction of its own. Raises LeaseLost."""
         with database.write() as connection:
             self.record(connection, outcomes)
 

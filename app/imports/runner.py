@@ -27,7 +27,7 @@ from indexer.errors import (
     StorageUnavailable,
 )
 from indexer.imports.jobs import ImportJob
-from indexer.imports.work import ImportLost, Lease
+from indexer.leases import Lease, LeaseLost
 from indexer.storage import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -119,8 +119,8 @@ class ImportRunner:
         lease = self._work.claim(self._settings.worker_lease_s)
         if lease is None:
             return False
-        with suppress(ImportLost, ImportNotFound, GalleryNotFound):  # cancelled, deleted, taken
-            job = self._catalogue.imports.find(lease.import_id)
+        with suppress(LeaseLost, ImportNotFound, GalleryNotFound):  # cancelled, deleted, taken
+            job = self._catalogue.imports.find(lease.id)
             try:
                 self._attend(job, lease)
             except (DatabaseUnavailable, StorageFull, StorageUnavailable):
@@ -149,7 +149,7 @@ class ImportRunner:
             self._end(job, lease, error.code, str(error))
         except ObjectMissing:
             self._end(job, lease, "archive_missing", "the archive is not in storage any more")
-        except (ImportLost, GalleryNotFound, DatabaseUnavailable):
+        except (LeaseLost, GalleryNotFound, DatabaseUnavailable):
             raise
         except IndexerError as error:
             self._end(job, lease, code_of(error), str(error))

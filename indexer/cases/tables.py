@@ -1,4 +1,4 @@
-"""The tables of cases; see tables.py for the rest."""
+"""The tables of cases; see indexer/tables.py for the rest."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from indexer.catalogue import Catalogue
 from indexer.erasure.ledger import Erased, Ledger, erased_at
 from indexer.errors import SnapshotInvalid
 from indexer.frames.tables import frames
+from indexer.maps.tables import map_points
 from indexer.storage import ObjectStore
-from indexer.tables import changes, embeddings, erasures, galleries, images, map_points, orphans
+from indexer.tables import changes, embeddings, erasures, galleries, images, orphans
 
 _SWEEP = "run `passerby sweep`, or leave it to a worker"
 

@@ -1,4 +1,4 @@
-"""The schema of whole frames, and of the people found in them; the rest is in tables.py."""
+"""The schema of whole frames, and of the people found in them; the rest is in indexer/tables.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from indexer.tables import ID, UtcDateTime, metadata
+from indexer.tables import ID, UtcDateTime, metadata, work_columns
 
 # Whole frames: columns as of images. detector: the fingerprint of the one that looked.
 frames = Table(
@@ -41,9 +41,7 @@ frames = Table(
     Column("detector", Text),
     Column("created_at", UtcDateTime(), nullable=False),
     Column("detected_at", UtcDateTime()),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("claimable_at", UtcDateTime(), nullable=False),
-    Column("lease_token", String(32)),
+    *work_columns(),
     UniqueConstraint("gallery_id", "sha256"),
     CheckConstraint("state IN ('pending', 'done', 'failed')", name="state"),
     Index("ix_frames_gallery_id_id", "gallery_id", "id"),

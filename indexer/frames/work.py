@@ -6,21 +6,21 @@ twice, or loses one.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, insert, literal_column, select
 
 from indexer import notices
 from indexer.database import Database
 from indexer.frames.tables import detections, frame_erasures, frames
 from indexer.holdings import lock_galleries
+from indexer.leases import Lease, Leases
 from indexer.records import Box
 from indexer.tables import images
 
+_SIDES = ("width_px", "height_px")
 # What a person has of the frame; created_at too, so that both are kept equally long.
 _SHARED = (
     "gallery_id",
@@ -28,8 +28,7 @@ _SHARED = (
     "file_name",
     "content_type",
     "size_bytes",
-    "width_px",
-    "height_px",
+    *_SIDES,
     "camera",
     "captured_at",
     "tags",
@@ -39,16 +38,13 @@ _SHARED = (
 
 
 @dataclass(frozen=True, slots=True)
-class FrameClaim:
+class FrameClaim(Lease):
     """One frame to look at. attempts: how often it has been claimed, this time included."""
 
-    frame_id: int
     gallery_id: int
     sha256: str
     width_px: int
     height_px: int
-    attempts: int
-    token: str
 
 
 class FrameWork:
@@ -56,41 +52,23 @@ class FrameWork:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = Leases(
+            database,
+            frames,
+            # Not a parameter: a prepared plan could not use the index of pending ones then.
+            unfinished=frames.c.state == literal_column("'pending'"),
+            running="pending",
+            order=(frames.c.id,),
+        )
 
     def claim(self, lease_s: float) -> FrameClaim | None:
         """The oldest frame that nobody looks at, ours for `lease_s`."""
-        token = secrets.token_hex(16)
         with self._database.write() as connection:
-            now = self._database.now(connection)
-            frame_id = connection.scalar(
-                select(frames.c.id)
-                # Not a parameter: a prepared plan could not use the index of pending ones then.
-                .where(frames.c.state == literal_column("'pending'"), frames.c.claimable_at <= now)
-                .order_by(frames.c.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            if frame_id is None:
-                return None
-            taken = connection.execute(
-                update(frames)
-                .where(frames.c.id == frame_id)
-                .values(
-                    attempts=frames.c.attempts + 1,
-                    claimable_at=now + timedelta(seconds=lease_s),
-                    lease_token=token,
-                )
-                .returning(frames)
-            ).one()
-            return FrameClaim(
-                taken.id,
-                taken.gallery_id,
-                taken.sha256,
-                taken.width_px,
-                taken.height_px,
-                taken.attempts,
-                token,
-            )
+            row = self._leases.claim(connection, lease_s)
+        if row is None:
+            return None
+        what = {name: getattr(row, name) for name in ("gallery_id", "sha256", *_SIDES)}
+        return FrameClaim(row.id, row.lease_token, lease_s, row.attempts, **what)
 
     def finish(self, claim: FrameClaim, people: Mapping[Box, float], detector: str) -> int:
         """Add a pending picture for each box and end the frame; how many people it has now.
@@ -99,7 +77,7 @@ class FrameWork:
         worker, or that was deleted, is left alone. A box that is a picture already is that one.
         """
         with self._database.write() as connection:
-            frame = _lock_held(connection, claim)
+            frame = self._lock_held(connection, claim)
             if frame is None:
                 return 0
             erased = select(frame_erasures.c.crop).where(frame_erasures.c.frame_id == frame.id)
@@ -108,7 +86,7 @@ class FrameWork:
             for crop, score in kept.items():
                 self._add_person(connection, frame, crop, score)
             now = self._database.now(connection)
-            self._end(connection, frame.id, state="done", detector=detector, detected_at=now)
+            self._leases.end(connection, claim, state="done", detector=detector, detected_at=now)
             if kept:
                 notices.tell(self._database, connection, notices.PENDING)
             return len(kept)
@@ -116,19 +94,14 @@ class FrameWork:
     def fail(self, claim: FrameClaim, reason: str) -> bool:
         """End a frame as failed. reason: a sentence for people. False if it isn't ours any more."""
         with self._database.write() as connection:
-            frame = _lock_held(connection, claim)
-            if frame is not None:
-                self._end(connection, frame.id, state="failed", reason=reason)
-            return frame is not None
+            return self._leases.change(
+                connection, claim, state="failed", reason=reason, lease_token=None
+            )
 
     def release(self, claim: FrameClaim, delay_s: float, count_attempt: bool) -> None:
         """Give it back, to be claimed after `delay_s`; `count_attempt` False forgets this one."""
         with self._database.write() as connection:
-            frame = _lock_held(connection, claim)
-            if frame is not None:
-                due = self._database.now(connection) + timedelta(seconds=delay_s)
-                attempts = frame.attempts - (0 if count_attempt else 1)
-                self._end(connection, frame.id, claimable_at=due, attempts=attempts)
+            self._leases.give_back(connection, claim, delay_s, count_attempt=count_attempt)
 
     def _add_person(self, connection: Connection, frame: Row[Any], crop: str, score: float) -> None:
         row = {name: getattr(frame, name) for name in _SHARED}
@@ -146,17 +119,9 @@ class FrameWork:
         person = {"image_id": image_id, "frame_id": frame.id, "score": score}
         connection.execute(insert(detections).values(person))
 
-    def _end(self, connection: Connection, frame_id: int, **values: Any) -> None:
-        mine = frames.c.id == frame_id
-        connection.execute(update(frames).where(mine).values(lease_token=None, **values))
-
-
-def _lock_held(connection: Connection, claim: FrameClaim) -> Row[Any] | None:
-    """The frame if it is still ours, locked until commit; its gallery first, as everybody does."""
-    lock_galleries(connection, [claim.gallery_id])
-    held = (
-        (frames.c.id == claim.frame_id)
-        & (frames.c.lease_token == claim.token)
-        & (frames.c.state == "pending")
-    )
-    return connection.execute(select(frames).where(held).with_for_update()).one_or_none()
+    def _lock_held(self, connection: Connection, claim: FrameClaim) -> Row[Any] | None:
+        """The frame if it is still ours, locked until commit; its gallery first, as everybody
+        does."""
+        lock_galleries(connection, [claim.gallery_id])
+        held = select(frames).where(self._leases.held(claim)).with_for_update()
+        return connection.execute(held).one_or_none()

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 from indexer.database import Database
 from indexer.errors import ImportEnded, ImportNotFound, KeyReused
 from indexer.holdings import find_gallery
+from indexer.imports.tables import import_entries, imports
 from indexer.imports.work import ACTIVE, EntryResult, EntryStatus, ImportWork
 from indexer.new_rows import known_hashes
 from indexer.records import MAX_ID
-from indexer.tables import galleries, images, import_entries, imports
+from indexer.tables import galleries, images
 
 Source = Literal["archive", "folder", "bucket"]
 ImportState = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]

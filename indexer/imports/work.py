@@ -6,28 +6,20 @@ makes an accepted one look like a duplicate.
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Update, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from indexer.database import Database
-from indexer.errors import IndexerError
-from indexer.tables import images, import_entries, import_erasures, imports
+from indexer.imports.tables import import_entries, import_erasures, imports
+from indexer.leases import Lease, Leases
+from indexer.tables import images
 
 ACTIVE = ("waiting", "running", "paused")
 EntryStatus = Literal["accepted", "duplicate", "refused"]
-
-
-class ImportLost(IndexerError):
-    """The import is not ours any more: cancelled, or another worker has it, or it is gone."""
-
-    def __init__(self, import_id: int) -> None:
-        super().__init__(f"import {import_id} is not this worker's any more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,55 +35,29 @@ class EntryResult:
     image_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to go on with an import. attempts: claims since an entry was last dealt with."""
-
-    import_id: int
-    token: str
-    seconds: float
-    attempts: int
-
-
 class ImportWork:
     """Claims, progress and the end of imports. Safe for any number of workers on any hosts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = Leases(
+            database,
+            imports,
+            unfinished=imports.c.state.in_(ACTIVE),
+            running="running",
+            order=(imports.c.claimable_at, imports.c.id),
+        )
 
     def claim(self, lease_s: float) -> Lease | None:
         """The import that has waited longest and that nobody works on, ours for `lease_s`."""
-        token = secrets.token_hex(16)
         with self._database.write() as connection:
-            now = self._database.now(connection)
-            import_id = connection.scalar(
-                select(imports.c.id)
-                .where(imports.c.state.in_(ACTIVE), imports.c.claimable_at <= now)
-                .order_by(imports.c.claimable_at, imports.c.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            if import_id is None:
-                return None
-            taken = connection.execute(
-                update(imports)
-                .where(imports.c.id == import_id)
-                .values(
-                    state="running",
-                    code=None,
-                    reason=None,
-                    attempts=imports.c.attempts + 1,
-                    claimable_at=now + timedelta(seconds=lease_s),
-                    lease_token=token,
-                )
-                .returning(imports.c.attempts)
-            )
-            return Lease(import_id, token, lease_s, taken.scalar_one())
+            row = self._leases.claim(connection, lease_s, state="running", code=None, reason=None)
+        return row and Lease(row.id, row.lease_token, lease_s, row.attempts)
 
     def record(self, connection: Connection, lease: Lease, results: Sequence[EntryResult]) -> None:
         """Note what became of entries that follow on those dealt with, in the caller's write.
 
-        Raises ImportLost; the caller must let that undo its transaction.
+        Raises LeaseLost; the caller must let that undo its transaction.
         """
         if not results:
             return
@@ -99,52 +65,44 @@ class ImportWork:
         values: dict[str, Any] = {
             status: imports.c[status] + number for status, number in statuses.items()
         }
-        until = self._database.now(connection) + timedelta(seconds=lease.seconds)
-        changed = connection.execute(
-            _held(lease)
-            .where(imports.c.position == results[0].position)
-            .values(**values, position=results[-1].position + 1, attempts=0, claimable_at=until)
+        self._leases.renew(
+            connection,
+            lease,
+            imports.c.position == results[0].position,
+            **values,
+            position=results[-1].position + 1,
+            attempts=0,
         )
-        if not changed.rowcount:
-            raise ImportLost(lease.import_id)
-        rows = [{"import_id": lease.import_id, **asdict(result)} for result in results]
+        rows = [{"import_id": lease.id, **asdict(result)} for result in results]
         connection.execute(insert(import_entries), rows)
 
     def erased(
         self, connection: Connection, lease: Lease, hashes: Collection[str]
     ) -> Collection[str]:
         """Of these, the hashes of bytes that were deleted since the import was asked for."""
-        mine = import_erasures.c.import_id == lease.import_id
+        mine = import_erasures.c.import_id == lease.id
         statement = select(import_erasures.c.sha256).where(
             mine, import_erasures.c.sha256.in_(hashes)
         )
         return set(connection.scalars(statement))
 
     def renew(self, lease: Lease, total: int | None = None) -> None:
-        """Begin the lease anew. total: entries, once they are known. Raises ImportLost."""
+        """Begin the lease anew. total: entries, once they are known. Raises LeaseLost."""
+        values = {} if total is None else {"total": total}
         with self._database.write() as connection:
-            until = self._database.now(connection) + timedelta(seconds=lease.seconds)
-            values: dict[str, Any] = {} if total is None else {"total": total}
-            changed = connection.execute(_held(lease).values(claimable_at=until, **values))
-            if not changed.rowcount:
-                raise ImportLost(lease.import_id)
+            self._leases.renew(connection, lease, **values)
 
     def pause(self, lease: Lease, code: str, reason: str, delay_s: float) -> None:
         """Give it back until what fails may work again; this attempt doesn't count."""
-        self._give_back(lease, delay_s, state="paused", code=code, reason=reason)
+        with self._database.write() as connection:
+            self._leases.give_back(
+                connection, lease, delay_s, state="paused", code=code, reason=reason
+            )
 
     def release(self, lease: Lease) -> None:
         """Give it back, for another to go on with at once."""
-        self._give_back(lease, 0.0, state="waiting")
-
-    def _give_back(self, lease: Lease, delay_s: float, **values: object) -> None:
         with self._database.write() as connection:
-            due = self._database.now(connection) + timedelta(seconds=delay_s)
-            connection.execute(
-                _held(lease).values(
-                    **values, claimable_at=due, lease_token=None, attempts=imports.c.attempts - 1
-                )
-            )
+            self._leases.give_back(connection, lease, state="waiting")
 
     def end(
         self,
@@ -153,14 +111,10 @@ class ImportWork:
         code: str | None = None,
         reason: str | None = None,
     ) -> None:
-        """It is over. code, reason: why it failed. Raises ImportLost."""
+        """It is over. code, reason: why it failed. Raises LeaseLost."""
         with self._database.write() as connection:
             now = self._database.now(connection)
-            ended = _held(lease).values(
-                state=state, code=code, reason=reason, ended_at=now, lease_token=None
-            )
-            if not connection.execute(ended).rowcount:
-                raise ImportLost(lease.import_id)
+            self._leases.end(connection, lease, state=state, code=code, reason=reason, ended_at=now)
 
 
 def note_removed(database: Database, connection: Connection, gone: ColumnElement[bool]) -> None:
@@ -179,11 +133,3 @@ def note_removed(database: Database, connection: Connection, gone: ColumnElement
     )
     ids = select(images.c.id).where(gone)
     connection.execute(delete(import_entries).where(import_entries.c.image_id.in_(ids)))
-
-
-def _held(lease: Lease) -> Update:
-    return update(imports).where(
-        imports.c.id == lease.import_id,
-        imports.c.lease_token == lease.token,
-        imports.c.state == "running",
-    )

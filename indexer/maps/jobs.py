@@ -14,8 +14,8 @@ from indexer.database import Database
 from indexer.errors import MapEnded
 from indexer.holdings import find_gallery
 from indexer.maps.layout import NOBODY
+from indexer.maps.tables import map_points, maps
 from indexer.maps.work import UNDER_WAY, MapWork
-from indexer.tables import map_points, maps
 
 MapState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -47,8 +47,8 @@ class MapJob:
 
 @dataclass(frozen=True)
 class MapPoints:
-    """A map's pictures by id, ascending (N,), and where they lie (N, 2); see tables.map_points.
-    person_N: map_layout.NOBODY where it is not known."""
+    """A map's pictures by id, ascending (N,), and where they lie (N, 2); see tables.py.
+    person_N: layout.NOBODY where it is not known."""
 
     ids_N: NDArray[np.int64]
     xy_N2: NDArray[np.float32]

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import IndexerError
+from indexer.leases import LeaseLost
 from indexer.maps.layout import Layout, lay_out
-from indexer.maps.work import MapLease, MapLost, MapWork
+from indexer.maps.work import MapLease, MapWork
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,8 @@ class MapRunner:
             return False
         try:
             self._draw(lease)
-        except MapLost:
-            log.info("map %d was cancelled, or is drawn elsewhere", lease.map_id)
+        except LeaseLost:
+            log.info("map %d was cancelled, or is drawn elsewhere", lease.id)
         except Stopped:
             self._work.release(lease)
         except IndexerError:
@@ -107,17 +108,17 @@ class MapRunner:
         started = time.monotonic()
         layout = self._lay_out(lease, vectors_ND)
         if layout is None:
-            log.warning("the process that drew map %d ended without a word", lease.map_id)
+            log.warning("the process that drew map %d ended without a word", lease.id)
             return self._work.release(lease, counts=True)
         self._work.save(lease, ids_N, layout)
         seconds = time.monotonic() - started
-        log.info("map %d: %d pictures in %.1f s", lease.map_id, len(ids_N), seconds)
+        log.info("map %d: %d pictures in %.1f s", lease.id, len(ids_N), seconds)
         return None
 
     def _lay_out(self, lease: MapLease, vectors_ND: NDArray[np.float16]) -> Layout | None:
         """The layout, from a process that ends with this call; None where that one failed.
 
-        Raises MapLost, Stopped, DatabaseUnavailable.
+        Raises LeaseLost, Stopped, DatabaseUnavailable.
         """
         spawning = multiprocessing.get_context("spawn")
         ours, theirs = spawning.Pipe(duplex=False)

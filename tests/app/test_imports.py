@@ -24,8 +24,8 @@ from app.services import Services
 from app.settings import Settings
 from app.wiring import build_services
 from indexer.errors import StorageFull
+from indexer.imports.tables import imports
 from indexer.ingest import keep
-from indexer.tables import imports
 from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.test_archives import tarred, zipped
 from tests.conftest import ColourEncoder, Pictures

@@ -20,12 +20,13 @@ from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_gallery, delete_image
 from indexer.erasure.traces import find_traces
 from indexer.errors import MapEnded
+from indexer.leases import LeaseLost
 from indexer.maps.jobs import MapJob
 from indexer.maps.layout import NOBODY, Layout
 from indexer.maps.runner import MapRunner
-from indexer.maps.work import MapLease, MapLost
+from indexer.maps.tables import map_points, maps
+from indexer.maps.work import MapLease
 from indexer.storage import ObjectStore
-from indexer.tables import map_points, maps
 from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import ROOT, add, at_once, wait_until
@@ -151,13 +152,13 @@ def test_cancelled_map_can_not_be_saved(catalogue: Catalogue, ids: list[int]) ->
         lambda: catalogue.maps.work.save(lease, read_ids, some_layout(12)),
         lambda: catalogue.maps.work.fail(lease, "x", "y"),
     ):
-        with pytest.raises(MapLost):
+        with pytest.raises(LeaseLost):
             late()
     with pytest.raises(MapEnded, match="gallery 'g'"):
         catalogue.maps.cancel("g", MODEL)
     assert num_points(catalogue) == 0
     again = ask(catalogue)
-    assert again.state == "waiting" and again.id != lease.map_id
+    assert again.state == "waiting" and again.id != lease.id
     with catalogue.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(maps)) == 1
 
@@ -168,8 +169,8 @@ def test_worker_past_its_lease_saves_nothing(catalogue: Catalogue, ids: list[int
     read_ids, _ = catalogue.maps.work.read(slow)
     with_old = some_layout(12)
     quick = take(catalogue)
-    assert quick.map_id == slow.map_id and quick.attempts == 2
-    with pytest.raises(MapLost):
+    assert quick.id == slow.id and quick.attempts == 2
+    with pytest.raises(LeaseLost):
         catalogue.maps.work.save(slow, read_ids, with_old)
     catalogue.maps.work.save(quick, read_ids, with_old)
     assert newest(catalogue).state == "done" and num_points(catalogue) == 12
