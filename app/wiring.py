@@ -14,7 +14,7 @@ from app.frames.detectors import load_python_detector
 from app.imports.runner import ImportRunner
 from app.ingest.uploads import picture_limits
 from app.monitoring.metrics import Metrics
-from app.monitoring.readiness import Watches, watch_imports, watch_parts
+from app.monitoring.readiness import Watches, watch_loop, watch_parts
 from app.monitoring.tracing import start_tracing
 from app.people import know_people
 from app.pictures.explanations import Explainer, Explanations
@@ -87,7 +87,7 @@ def build_services(
     imports = maps = None
     if worker is not None:
         imports = build_import_runner(settings, catalogue, store, worker, metrics, watches)
-        maps = build_map_runner(settings, catalogue, encoder)
+        maps = build_map_runner(settings, catalogue, encoder, watches)
     return Services(
         settings,
         catalogue,
@@ -201,17 +201,23 @@ def build_import_runner(
     runner = ImportRunner(
         settings, catalogue, store, on_kept=worker.nudge, count=metrics.count_picture
     )
-    watches.add(watch_imports(runner.trouble))
+    watches.add(watch_loop("imports", runner.trouble))
     return runner
 
 
-def build_map_runner(settings: Settings, catalogue: Catalogue, encoder: object) -> MapRunner:
-    """What draws maps, with the people that the encoder knows."""
-    return MapRunner(
+def build_map_runner(
+    settings: Settings, catalogue: Catalogue, encoder: object, watches: Watches | None = None
+) -> MapRunner:
+    """What draws maps, with the people that the encoder knows. watches: of a process that goes
+    on."""
+    runner = MapRunner(
         catalogue.maps.work,
         lease_s=settings.worker_lease_s,
         person_cosine=know_people(settings, encoder),
     )
+    if watches is not None:
+        watches.add(watch_loop("maps", runner.trouble))
+    return runner
 
 
 def load_encoder(settings: Settings) -> Encoder:

@@ -95,7 +95,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     watches = watch_parts(catalogue, store, one, frames=frames)
     metrics = Metrics(encoder.fingerprint, catalogue, watches, one)
     imports = build_import_runner(settings, catalogue, store, one, metrics, watches)
-    maps = build_map_runner(settings, catalogue, encoder)
+    maps = build_map_runner(settings, catalogue, encoder, watches)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

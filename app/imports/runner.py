@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from app.errors import ProblemError, code_of
 from app.imports.archives import open_source
@@ -28,15 +27,14 @@ from indexer.errors import (
 )
 from indexer.imports.jobs import ImportJob
 from indexer.leases import Lease, LeaseLost
+from indexer.loop import Loop
 from indexer.storage import ObjectStore
 
 log = logging.getLogger(__name__)
 
-_POLL_S = 1.0
 _SWEEP_EVERY_S = 60.0
 _PAUSE_S = 15.0  # after which a full disk or an unreachable bucket is tried again
 _MAX_ATTEMPTS = 3
-_STUCK_S = 60.0  # longer than any step takes while storage and database answer at all
 
 
 class Stopped(Exception):
@@ -62,51 +60,24 @@ class ImportRunner:
         self._work = catalogue.imports.work
         self._on_kept = on_kept
         self._count = count
-        self._stop = threading.Event()
+        self._loop = Loop("imports", self._turn)
         self._sweep_at = 0.0
         self._owed: Lease | None = None
-        self._thread: threading.Thread | None = None
-        self._moved_at = 0.0
-        self._error: str | None = None
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Work in a thread until the block is left."""
-        self._stop.clear()
-        self._moved_at = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="imports", daemon=True)
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            self._thread.join(5.0)  # else its import is under a lease: whoever starts next goes on
+        return self._loop.running()
 
     def trouble(self) -> str | None:
         """Why it can't be working, or None."""
-        if self._stop.is_set():
-            return None
-        if self._thread is None or not self._thread.is_alive():
-            return "it does not run"
-        for_s = time.monotonic() - self._moved_at
-        return f"stuck for {for_s:.0f} s" if for_s > _STUCK_S else self._error
+        return self._loop.trouble()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._moved_at = time.monotonic()
-            is_idle = True
-            try:
-                is_idle = not self.run_once()
-                if time.monotonic() >= self._sweep_at:
-                    self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
-                    sweep_archives(self._catalogue, self._store)
-                self._error = None
-            except Exception as error:
-                self._error = str(error) or type(error).__name__
-                unknown = None if isinstance(error, IndexerError) else error
-                log.warning("imports pause for %g s: %s", _POLL_S, error, exc_info=unknown)
-            if is_idle:
-                self._stop.wait(_POLL_S)
+    def _turn(self) -> bool:
+        was_work = self.run_once()
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + _SWEEP_EVERY_S
+            sweep_archives(self._catalogue, self._store)
+        return was_work
 
     def run_once(self) -> bool:
         """Work on one import until it ends, pauses or is taken away; whether there was one.
@@ -176,8 +147,8 @@ class ImportRunner:
         )
 
         def tick() -> None:
-            self._moved_at = time.monotonic()
-            if self._stop.is_set():
+            self._loop.beat()
+            if self._loop.is_stopping:
                 raise Stopped
             progress.renew()
 

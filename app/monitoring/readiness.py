@@ -179,11 +179,11 @@ def check_worker(worker: Worker | FrameWorker) -> None:
         raise Failing("not working, see the log", status.error)
 
 
-def watch_imports(trouble: Callable[[], str | None]) -> Watch:
-    """Does the loop that takes in bulk imports turn? trouble: why not, or None."""
+def watch_loop(name: str, trouble: Callable[[], str | None]) -> Watch:
+    """Does this loop turn? trouble: why not, or None."""
 
     def check() -> None:
         if (why := trouble()) is not None:
             raise Failing("not working, see the log", why)
 
-    return Watch("imports", check, every_s=0.5)
+    return Watch(name, check, every_s=0.5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from indexer.catalogue import Catalogue
 from indexer.decode import decode_reduced
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
 from indexer.frames.work import FrameClaim
+from indexer.loop import Loop
 from indexer.protocols import Detector
 from indexer.pulse import Pulse
 from indexer.records import Box, WorkerStatus
@@ -23,9 +23,6 @@ from indexer.storage import ObjectStore
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 4.0
-_JOIN_S = 5.0
 
 
 class DetectorBroken(IndexerError):
@@ -70,47 +67,26 @@ class FrameWorker:
         self._max_attempts = max_attempts
         self._on_people = on_people
         self._owed: FrameClaim | None = None
-        self._error: str | None = None
-        self._wake = threading.Event()
+        self._loop = Loop("frames", lambda: self.run_once(), _POLL_S)
 
     def nudge(self) -> None:
         """There is a frame: don't wait for the next poll."""
-        self._wake.set()
+        self._loop.nudge()
 
     def status(self) -> WorkerStatus:
         """What readiness asks for."""
-        trouble = self.pulse.trouble() or self._error
+        trouble = self.pulse.trouble() or self._loop.error
         return WorkerStatus(trouble is None, trouble)
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Work in a thread until the block is left."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._run, args=(stop,), name="frames", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            self.nudge()
-            thread.join(_JOIN_S)  # else its frame is under a lease: another looks at it again
-
-    def _run(self, stop: threading.Event) -> None:
-        pause_s = _FIRST_PAUSE_S
         self.pulse.start()
-        while not stop.is_set():
-            self._wake.clear()
-            try:
-                wait_s = 0.0 if self.run_once() else _POLL_S
-                self._error, pause_s = None, _FIRST_PAUSE_S
-            except Exception as error:
-                unknown = None if isinstance(error, IndexerError) else error
-                log.warning("frames pause for %g s: %s", pause_s, error, exc_info=unknown)
-                self._error = str(error) or type(error).__name__
-                wait_s, pause_s = pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
-            if wait_s:
-                self._wake.wait(wait_s)
-        self.pulse.stop()
+        try:
+            with self._loop.running():
+                yield
+        finally:
+            self.pulse.stop()
 
     def run_once(self) -> bool:
         """Look at one frame; whether there was one.

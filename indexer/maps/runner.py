@@ -7,10 +7,8 @@ import logging
 import multiprocessing
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -18,12 +16,13 @@ from numpy.typing import NDArray
 
 from indexer.errors import IndexerError
 from indexer.leases import LeaseLost
+from indexer.loop import Loop
 from indexer.maps.layout import Layout, lay_out
 from indexer.maps.work import MapLease, MapWork
 
 log = logging.getLogger(__name__)
 
-_POLL_S = 1.0
+_RENEW_S = 1.0
 _MAX_ATTEMPTS = 3
 _NICENESS = 5
 
@@ -43,38 +42,20 @@ class MapRunner:
         self._work = work
         self._lease_s = lease_s
         self._person_cosine = person_cosine
-        self._stop = threading.Event()
-        self._wake = threading.Event()
+        self._loop = Loop("maps", lambda: self.run_once())
         self._owed: MapLease | None = None
 
     def nudge(self) -> None:
         """There is work: don't wait for the next poll."""
-        self._wake.set()
+        self._loop.nudge()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Work in a thread until the block is left."""
-        self._stop.clear()
-        thread = threading.Thread(target=self._run, name="maps", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            self._wake.set()
-            thread.join(5.0)  # else its map is under a lease: whoever starts next draws it
+        return self._loop.running()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.clear()
-            is_idle = True
-            try:
-                is_idle = not self.run_once()
-            except Exception as error:
-                unknown = None if isinstance(error, IndexerError) else error
-                log.warning("maps pause for %g s: %s", _POLL_S, error, exc_info=unknown)
-            if is_idle:
-                self._wake.wait(_POLL_S)
+    def trouble(self) -> str | None:
+        """Why it can't be working, or None."""
+        return self._loop.trouble()
 
     def run_once(self) -> bool:
         """Draw one map unless it is taken away; whether there was one.
@@ -102,7 +83,7 @@ class MapRunner:
         if lease.attempts > _MAX_ATTEMPTS:
             reason = f"drawing was begun {_MAX_ATTEMPTS} times and never finished"
             return self._work.fail(lease, "never_finished", reason)
-        ids_N, vectors_ND = self._work.read(lease)
+        ids_N, vectors_ND = self._work.read(lease, self._loop.beat)
         if not len(ids_N):
             return self._work.fail(lease, "no_pictures", "the gallery has no searchable picture")
         started = time.monotonic()
@@ -110,7 +91,7 @@ class MapRunner:
         if layout is None:
             log.warning("the process that drew map %d ended without a word", lease.id)
             return self._work.release(lease, counts=True)
-        self._work.save(lease, ids_N, layout)
+        self._work.save(lease, ids_N, layout, self._loop.beat)
         seconds = time.monotonic() - started
         log.info("map %d: %d pictures in %.1f s", lease.id, len(ids_N), seconds)
         return None
@@ -137,15 +118,16 @@ class MapRunner:
 
     def _follow(self, lease: MapLease, told: Connection) -> Layout:
         progress, renewed = 0.0, time.monotonic()
-        while not self._stop.is_set():
-            if told.poll(min(_POLL_S, lease.seconds / 4)):
+        while not self._loop.is_stopping:
+            if told.poll(min(_RENEW_S, lease.seconds / 4)):
                 said = told.recv()
                 if isinstance(said, Layout):
                     return said
                 progress = said
-            if time.monotonic() - renewed > min(_POLL_S, lease.seconds / 4):
+            if time.monotonic() - renewed > min(_RENEW_S, lease.seconds / 4):
                 renewed = time.monotonic()
                 self._work.renew(lease, progress)
+                self._loop.beat()
         raise Stopped
 
 

@@ -179,7 +179,7 @@ def test_worker_tells_its_figures_on_a_port_of_its_own(tmp_path: Path) -> None:
             assert time.monotonic() < deadline, ready.text
             time.sleep(0.1)
         assert ready.json()["checks"] == dict.fromkeys(
-            ("database", "storage", "worker", "imports"), "ok"
+            ("database", "storage", "worker", "imports", "maps"), "ok"
         )
         found = parse(httpx.get(f"{url}/metrics").text)
         assert value(found, "ready", part="worker") == value(found, "database_up") == 1

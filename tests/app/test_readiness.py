@@ -154,13 +154,14 @@ def test_worker_that_ended_shows_and_storage_too(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_imports_that_fail_hang_or_end_show_within_5_s(
-    http: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["imports", "maps"])
+def test_loops_that_fail_hang_or_end_show_within_5_s(
+    name: str, http: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert http.get("/readyz").json()["checks"]["imports"] == OK
-    assert services.imports is not None
+    assert http.get("/readyz").json()["checks"][name] == OK
+    runner = getattr(services, name)
     go = threading.Event()
-    real = services.imports.run_once
+    real = runner.run_once
 
     def fail() -> bool:
         raise RuntimeError("a secret of the archive")
@@ -169,20 +170,18 @@ def test_imports_that_fail_hang_or_end_show_within_5_s(
         assert go.wait(60)
         return False
 
-    monkeypatch.setattr(services.imports, "run_once", fail)
-    until(http, fails("imports"), PROMISED_S)
+    monkeypatch.setattr(runner, "run_once", fail)
+    until(http, fails(name), PROMISED_S)
     assert "secret" not in http.get("/readyz").text
-    monkeypatch.setattr(services.imports, "run_once", real)
+    monkeypatch.setattr(runner, "run_once", real)
     until(http, is_ready, PROMISED_S)
-    monkeypatch.setattr("app.imports.runner._STUCK_S", 2.0)
-    monkeypatch.setattr(services.imports, "run_once", hang)
-    until(http, fails("imports"), PROMISED_S)
+    monkeypatch.setattr("indexer.loop._STUCK_S", 2.0)
+    monkeypatch.setattr(runner, "run_once", hang)
+    until(http, fails(name), PROMISED_S)
     go.set()
     until(http, is_ready, PROMISED_S)
-    monkeypatch.setattr(
-        services.imports, "run_once", sys.exit
-    )  # the loop's handlers don't catch it
-    until(http, fails("imports"), PROMISED_S)
+    monkeypatch.setattr(runner, "run_once", sys.exit)  # the loop's handlers don't catch it
+    until(http, fails(name), PROMISED_S)
 
 
 def test_health_answers_while_every_thread_hangs(http: TestClient, moody: Moody) -> None:
