@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from model.errors import ModelError
 from model.viz.paper import COLOURS, FAINT, FONT_PT, INK, TEXT_WIDTH_IN, new_figure, strip_axes
 
 if TYPE_CHECKING:
@@ -23,18 +22,21 @@ KINDS = ("picture", "caption")
 def project(features_ND: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
     """Unit features to places on a plane (N, 2) by t-SNE.
 
-    Raises ModelError where scikit-learn is missing, ValueError for fewer than 4 points.
+    Raises ValueError for fewer than 4 points.
     """
     if len(features_ND) < 4:
         raise ValueError(f"map: expected at least 4 points, got {len(features_ND)}")
-    try:
-        from sklearn.manifold import TSNE
-    except ImportError:
-        raise ModelError("maps need scikit-learn: pip install 'passerby[train]'") from None
-    perplexity = min(30.0, (len(features_ND) - 1) / 3)
-    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-    xy_N2: NDArray[np.float32] = tsne.fit_transform(np.asarray(features_ND, dtype=np.float32))
-    return xy_N2
+    from openTSNE import TSNE  # a second to import
+
+    tsne = TSNE(
+        perplexity=min(30.0, (len(features_ND) - 1) / 3),
+        initialization="pca",
+        neighbors="exact",
+        negative_gradient_method="bh",
+        random_state=seed,
+        n_jobs=1,
+    )
+    return np.asarray(tsne.fit(np.asarray(features_ND, np.float32)), np.float32)
 
 
 def draw_embedding_map(
