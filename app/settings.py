@@ -49,7 +49,19 @@ class Settings(BaseSettings):
         description="Mean cosine above which pictures are one person. Default: the model's own.",
     )
     device: str = Field("auto", description="Where the model runs: auto, cpu, cuda, cuda:1, ...")
-    num_threads: int = Field(1, ge=1, le=256, description="CPU threads the model uses.")
+    num_threads: int = Field(
+        1, ge=1, le=256, description="CPU threads the model uses, for texts and pictures each."
+    )
+    runtime: Literal["auto", "torch", "openvino"] = Field(
+        "auto",
+        description="What runs the model on a CPU. auto: OpenVINO where it can, see "
+        "`passerby doctor`.",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="What the model multiplies in on a CPU. auto: bfloat16 where the CPU has it, "
+        "else float32; int8 is for pictures, and changes their vectors a little.",
+    )
 
     # Whole frames
     detector: str | None = Field(
@@ -190,6 +202,11 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The storage URL in effect."""
         return self.storage_url or str(self.data_dir.absolute() / "objects")
+
+    @property
+    def model_dir(self) -> Path:
+        """Where what was measured of a model is kept."""
+        return self.data_dir.absolute() / "models"
 
     @property
     def index_dir(self) -> Path:

@@ -226,14 +226,16 @@ def load_encoder(settings: Settings) -> Encoder:
     Raises CommandError with the reason in one line.
     """
     from model.errors import ModelError
-    from model.runtime import load_runtime
+    from model.runtime import Wish, load_runtime
 
+    wish = Wish(settings.runtime, settings.precision, settings.model_dir)
     try:
-        encoder = load_runtime(settings.model, settings.device, settings.num_threads)
+        encoder = load_runtime(settings.model, settings.device, settings.num_threads, wish)
     except ModelError as error:  # it names the model
         raise CommandError(str(error)) from error
     except ValueError as error:
-        raise CommandError(f"PASSERBY_DEVICE: {error}") from error
+        name, _, reason = str(error).partition(": ")  # as device: 'tpu' is not here
+        raise CommandError(f"PASSERBY_{name.upper()}: {reason}") from error
     height_px, width_px = encoder.image_size
     picture_BD = encoder.encode_image(np.zeros((1, height_px, width_px, 3), np.uint8))
     text_BD = encoder.encode_text(["a person"])

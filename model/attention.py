@@ -135,11 +135,11 @@ class KeepingTransformer(nn.Module):
 
     def __init__(self, blocks: list[ResidualAttentionBlock]) -> None:
         super().__init__()
-        self._blocks = tuple(blocks)
+        self.blocks = tuple(blocks)
         self.maps: list[Tensor] = []
 
     def forward(self, hidden_BLW: Tensor, attn_mask: Tensor | None = None) -> Tensor:
-        for block in self._blocks:
+        for block in self.blocks:
             mixed_BLW, map_BHLL = attend(block.attn, block.ln_1(hidden_BLW), attn_mask)
             self.maps.append(map_BHLL)
             hidden_BLW = hidden_BLW + block.ls_1(mixed_BLW)

@@ -4,10 +4,13 @@ Shapes: B batch, H, W height and width, L tokens, D embedding.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Multiplied = Literal["float32", "bfloat16"]
+"""In which precision numbers are multiplied; sums are float32 always."""
 
 
 @dataclass(frozen=True)
