@@ -1,28 +1,13 @@
 // Searches without a page load. Everything here works as plain links and a form without it.
 
-import { announce, ServerError, UNREACHABLE, wordsOf } from "./server.js";
+import { arrive, load, reveal, show, showTrouble, typed } from "./pages.js";
+import { announce } from "./server.js";
 
 const main = document.getElementById("main");
 let current; // the request in flight; a newer one takes its place
 let shown = location.search; // the search on the screen
 let sent = null; // the picture that was searched by, for its next pages
 let timer; // of the next refresh while pictures are being indexed
-
-/** The page at `url`, also one that explains an error. form: what is sent there. Throws ServerError
- * when there is none. */
-async function load(url, signal, form) {
-  let response, body;
-  try {
-    const method = form ? "POST" : "GET";
-    response = await fetch(url, { method, body: form, headers: { Accept: "text/html" }, signal });
-    body = await response.text();
-  } catch (error) {
-    throw error.name === "AbortError" ? error : new ServerError(UNREACHABLE, 0);
-  }
-  const page = new DOMParser().parseFromString(body, "text/html");
-  if (!page.getElementById("main")) throw new ServerError(wordsOf(body, response.status), response.status);
-  return page;
-}
 
 function isSearch(url) {
   return url.origin === location.origin && url.pathname === "/";
@@ -42,48 +27,13 @@ async function go(url, { push = true } = {}) {
     shown = url.search;
     sent = null;
     show(page, asked);
+    planRefresh();
     arrive(url);
   } catch (error) {
     if (error.name === "AbortError") return;
     results?.removeAttribute("aria-busy");
-    showTrouble(error, url);
+    showTrouble(error, url, go);
   }
-}
-
-/** What stands in the fields that are typed into. */
-function typed() {
-  const fields = ["text", "after", "before"].map((id) => document.getElementById(id));
-  return Object.fromEntries(fields.filter(Boolean).map((field) => [field.id, field.value]));
-}
-
-/** Put the new page in place of this one; the focus and what was typed since `asked` stay. */
-function show(page, asked = {}) {
-  const focused = document.activeElement?.id;
-  const now = typed();
-  const { selectionStart, selectionEnd } = document.getElementById("text") ?? {};
-  const open = [...main.querySelectorAll("details[open]")].map((details) => details.id);
-  main.replaceChildren(...page.getElementById("main").childNodes);
-  const nav = document.querySelector("header nav"); // its links lead to this gallery
-  nav.replaceChildren(...page.querySelector("header nav").childNodes);
-  document.title = page.title;
-  const text = document.getElementById("text");
-  for (const [id, value] of Object.entries(now)) {
-    const field = document.getElementById(id);
-    if (field && value !== asked[id]) field.value = value;
-  }
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  const again = document.getElementById(focused) ?? document.getElementById("results");
-  again?.focus({ preventScroll: true });
-  if (text && again === text) text.setSelectionRange(selectionStart, selectionEnd);
-  announce(document.getElementById("results")?.dataset.announce ?? page.title);
-  planRefresh();
-}
-
-function arrive(url) {
-  const target = url.hash && document.getElementById(url.hash.slice(1));
-  if (!target) return scrollTo({ top: 0 });
-  target.scrollIntoView();
-  target.querySelector("a")?.focus({ preventScroll: true });
 }
 
 /** What `url` asks for, with a picture in place of a description; marks are of the one sent before. */
@@ -93,11 +43,6 @@ function formWith(picture, url) {
   for (const [name, value] of url.searchParams) if (!left.includes(name)) fields.append(name, value);
   fields.set("picture", picture);
   return fields;
-}
-
-/** Show what needs the picture to be sent again, which links can't do by themselves. */
-function reveal(page) {
-  for (const element of page.querySelectorAll(".more[hidden], .marks[hidden]")) element.hidden = false;
 }
 
 /** Search by a picture of one's own. Its address can't be kept: it stays what it was. */
@@ -118,6 +63,7 @@ async function goByPicture(picture, url = urlOf(document.getElementById("search"
     sent = picture;
     reveal(page);
     show(page);
+    planRefresh();
     const asked = document.getElementById("asked");
     if (asked) {
       const preview = document.createElement("img");
@@ -147,7 +93,11 @@ async function append(url) {
       : await load(url, request.signal);
     reveal(page);
     const tiles = [...page.querySelectorAll("#results :is(ol.grid, ol.people) > li")];
-    if (!tiles.length) return show(page); // it says why
+    if (!tiles.length) {
+      show(page); // it says why
+      planRefresh();
+      return;
+    }
     const grid = results.querySelector("ol.grid, ol.people");
     const noun = grid.matches(".people") ? "people" : "pictures";
     grid.append(...tiles);
@@ -167,23 +117,6 @@ async function append(url) {
   } finally {
     results.removeAttribute("aria-busy");
   }
-}
-
-/** There is no new page: say why above what is still on the screen. */
-function showTrouble(error, url, again = go) {
-  document.getElementById("trouble")?.remove();
-  const notice = document.createElement("div");
-  notice.id = "trouble";
-  notice.className = "notice wrong";
-  notice.setAttribute("role", "alert");
-  const words = document.createElement("p");
-  words.textContent = error.message;
-  const retry = document.createElement("button");
-  retry.type = "button";
-  retry.textContent = "Try again";
-  retry.addEventListener("click", () => again(url));
-  notice.append(words, retry);
-  (document.getElementById("results") ?? main).prepend(notice);
 }
 
 /** While pictures are being indexed, renew the results and leave the form alone. */

@@ -1,45 +1,14 @@
 // The upload page: choose files, send them, and show what became of each.
 
+import { count, entries, link, mark, sizeOf, tally, unsent, what, WORDS } from "./files.js";
 import { announce, ask, plural, wait } from "./server.js";
 import { batchesOf, filesOf, finished, isArchive, lookedAt, pictures, send, sendArchive } from "./sending.js";
 
 const $ = (id) => document.getElementById(id);
 const form = $("upload");
 const maxBytes = Number(form.dataset.maxBytes);
-const entries = []; // {file, state, id, gallery, kind, row, outcome}: one a chosen file
 let sending = false;
 let following = false;
-
-// What each state means is said by these words; the table's colours follow the class.
-const WORDS = {
-  waiting: "Waiting",
-  sending: "Sending…",
-  accepted: "Received, being indexed…",
-  searchable: "Searchable",
-};
-
-function sizeOf(bytes) {
-  if (bytes < 2 ** 20) return `${Math.ceil(bytes / 2 ** 10)} kB`;
-  return `${(bytes / 2 ** 20).toFixed(1)} MB`.replace(".0 ", " ");
-}
-
-function count(...states) {
-  return entries.filter((entry) => states.includes(entry.state)).length;
-}
-
-function mark(entry, state, words = WORDS[state]) {
-  entry.state = state;
-  entry.row.className = state;
-  entry.outcome.textContent = words;
-}
-
-/** Say what became of a file, with a link to the picture that there is. */
-function link(entry, id, words) {
-  const anchor = document.createElement("a");
-  anchor.href = `/pictures/${id}`;
-  anchor.textContent = words;
-  entry.outcome.replaceChildren(anchor);
-}
 
 function add({ files, skipped }) {
   for (const file of files) {
@@ -56,10 +25,6 @@ function add({ files, skipped }) {
   }
   if (skipped) say(`${plural(skipped, "file", "files")} in the folder left out: not JPEG, PNG or WebP.`);
   renew();
-}
-
-function unsent() {
-  return entries.filter((entry) => entry.state === "waiting" || entry.state === "unsent");
 }
 
 /** Bring buttons, bars and counts up to date. */
@@ -88,26 +53,6 @@ function renewBars(partOfBatch) {
     `${count("searchable").toLocaleString("en")} of ${kept.toLocaleString("en")}` +
     (count("failed") ? `, ${count("failed").toLocaleString("en")} failed` : "");
   $("tally").textContent = tally();
-}
-
-function tally() {
-  return [
-    [count("accepted", "searchable", "failed"), "accepted"],
-    [count("duplicate"), "already there"],
-    [count("refused"), "refused"],
-    [count("unsent"), "not sent"],
-    [count("imported"), "being imported"],
-  ]
-    .filter(([number]) => number)
-    .map(([number, words]) => `${number.toLocaleString("en")} ${words}`)
-    .join(" · ");
-}
-
-/** "3 pictures", or "2 files" where there is an archive among them. */
-function what(left) {
-  return left.some((entry) => entry.key)
-    ? plural(left.length, "file", "files")
-    : plural(left.length, "picture", "pictures");
 }
 
 function say(words) {
