@@ -67,20 +67,23 @@ class Server:
 
     def post_files(self, gallery: str, files: Iterable[SentFile]) -> None:
         files = list(files)
-        httpx.post(f"{self.url}/galleries", json={"name": gallery}).raise_for_status()
+        made = httpx.post(f"{self.url}/galleries", json={"name": gallery}, timeout=TIMEOUT_S)
+        made.raise_for_status()
         if not files:
             return
         httpx.post(
             f"{self.url}/galleries/{gallery}/images",
             files=[("files", (name, content)) for name, content, _ in files],
             data={"metadata": json.dumps({name: known for name, _, known in files})},
+            timeout=TIMEOUT_S,
         ).raise_for_status()
 
     def fill_frames(self, gallery: str, frames: Sequence[bytes]) -> None:
         """Make `gallery` of the people in these whole frames, through the API."""
         self.post_files(gallery, [])
         files = [("files", (f"frame-{n}.png", frame)) for n, frame in enumerate(frames)]
-        httpx.post(f"{self.url}/galleries/{gallery}/frames", files=files).raise_for_status()
+        sent = httpx.post(f"{self.url}/galleries/{gallery}/frames", files=files, timeout=TIMEOUT_S)
+        sent.raise_for_status()
         looked_at = self.services.catalogue.frames
         wait_until(lambda: looked_at.counts(gallery).pending == 0, "every frame was looked at")
         self.wait_until_indexed(gallery)
