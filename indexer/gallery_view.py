@@ -171,7 +171,7 @@ class GalleryView:
         if len(left_out):
             others_N = ~np.isin(self._index.ids, left_out)
             allowed_N = others_N if allowed_N is None else allowed_N & others_N
-        found_K = np.flatnonzero(np.isin(self._index.ids, ids_K))
+        found_K = self._find(ids_K)
         hits_K = found_K[np.argsort(self._index.ids[found_K])][np.argsort(np.argsort(ids_K))]
         vectors_ND = self._index.vectors()
         near = find_neighbours(vectors_ND[hits_K], vectors_ND, reach, allowed_N)

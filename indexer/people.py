@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -139,11 +140,13 @@ def find_neighbours(
     chunk = max(1, _CHUNK_BYTES // (4 * max(dim, num_hits)))
     found: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     for start in range(0, len(gallery_ND), chunk):
-        sim_QN = hits_QD @ np.asarray(gallery_ND[start : start + chunk], np.float32).T
+        vectors_ND = to_float32(gallery_ND[start : start + chunk])
+        sim_QN = hits_QD @ vectors_ND.T
         above_QN = sim_QN > least
         if allowed_N is not None:
             above_QN &= allowed_N[start : start + chunk]
-        hit_F, column_F = np.nonzero(above_QN)
+        # As nonzero() would find them, which takes ten times as long where there are few.
+        hit_F, column_F = np.divmod(np.flatnonzero(above_QN), len(vectors_ND))
         found.append((sim_QN[hit_F, column_F], hit_F, column_F + start))
     if not found:
         return np.empty(0, np.int64)
@@ -152,3 +155,14 @@ def find_neighbours(
     hit_F = hit_F[order_F]
     nth_F = np.arange(len(hit_F)) - np.searchsorted(hit_F, hit_F)
     return np.unique(position_F[order_F[nth_F < most]])
+
+
+def to_float32(vectors_ND: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Vectors (N, D) as float32; of float16 in half the time that NumPy takes."""
+    if vectors_ND.dtype != np.float16:
+        return np.asarray(vectors_ND, np.float32)
+    codec = faiss.IndexScalarQuantizer(vectors_ND.shape[1], faiss.ScalarQuantizer.QT_fp16)
+    decoded_ND: NDArray[np.float32] = codec.sa_decode(
+        np.ascontiguousarray(vectors_ND).view(np.uint8)
+    )
+    return decoded_ND
