@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 V = TypeVar("V")
-S = TypeVar("S", np.uint8, np.int32, np.int64, np.float16)
+S = TypeVar("S", np.int8, np.uint8, np.int32, np.int64, np.float16)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -5,7 +5,6 @@ Shapes: N rows held, U rows of an update, F fetched, K hits, S sampled, D embedd
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
-from indexer.columns import CodedColumn, Column, time_mask
-from indexer.people import Pool, find_neighbours
+from indexer.people import Pool, find_neighbours, to_float32
+from indexer.picture_columns import PictureColumns
 from indexer.records import Filters, Hit, Place
 from indexer.row_block import RowBlock
+from indexer.sketch import FEWEST_ROWS, Sketch
 from indexer.stored_arrays import LiveRows, StoredArrays
 from indexer.vector_index.faiss_index import FaissIndex
 from indexer.vector_index.upkeep import Lock, keep_up
-
-_ALL = Filters()
-_MOST_MASKS = 8
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,12 @@ class PictureTable:
 
 @dataclass(frozen=True)
 class Update:
-    """What `GalleryView.prepare` made ready: positions that go, and rows that come."""
+    """What `GalleryView.prepare` made ready: positions that go, rows that come, and their codes in
+    the sketch."""
 
     positions_R: NDArray[np.int64]
     block: RowBlock
+    codes_UC: NDArray[np.int8] | None
 
     @property
     def moves(self) -> bool:
@@ -56,11 +55,8 @@ class GalleryView:
     def __init__(self, dim: int) -> None:
         self._dim = dim
         self._index = FaissIndex(dim)
-        self._cameras: CodedColumn[str | None] = CodedColumn()
-        self._tags: CodedColumn[frozenset[str]] = CodedColumn()
-        self._captured = Column(np.int64)
-        self._added = Column(np.int64)  # the seq of each row's change
-        self._newest_seq = 0  # no row has a later one
+        self._columns = PictureColumns()
+        self._sketch: Sketch | None = None  # where there are many rows
         self._masks: dict[Filters, NDArray[np.bool_]] = {}  # of the latest searches
 
     def __len__(self) -> int:
@@ -78,27 +74,47 @@ class GalleryView:
         """All of an update that takes time; it can be searched meanwhile."""
         block = RowBlock.of(rows, self._dim)
         positions_R = self._find(np.concatenate([block.ids_U, np.array(list(gone), np.int64)]))
-        return Update(positions_R, replace(block, seqs_U=self._first_seqs(positions_R, block)))
+        block = replace(block, seqs_U=self._first_seqs(positions_R, block))
+        if self._sketch is None:
+            self.sketch()
+        return Update(positions_R, block, self._encode(block))
+
+    def sketch(self) -> None:
+        """Have what `pool` looks at first, where there are enough rows; it can be searched
+        meanwhile."""
+        if len(self) >= FEWEST_ROWS:
+            self._sketch = Sketch.of(self._index.vectors())
+
+    def _encode(self, block: RowBlock) -> NDArray[np.int8] | None:
+        return None if self._sketch is None else self._sketch.encode(block.vectors_UD)
 
     def apply(self, update: Update) -> None:
         """What was prepared; nothing else may have been applied since."""
-        self._masks.clear()
         self._remove(update.positions_R)
-        self.append(update.block)
+        self._append(update.block)
+        if self._sketch is not None and update.codes_UC is not None:
+            self._sketch.codes.append(update.codes_UC)
 
     def append(self, block: RowBlock) -> None:
         """Add rows of images that are not in it."""
-        self._masks.clear()
+        self.apply(Update(np.empty(0, np.int64), block, self._encode(block)))
+
+    def _append(self, block: RowBlock) -> None:
         self._index.add(block.ids_U, block.vectors_UD)
-        self._added.append(block.seqs_U)
-        self._newest_seq = max(self._newest_seq, int(block.seqs_U.max(initial=0)))
-        self._cameras.append(block.cameras)
-        self._tags.append(block.tags)
-        self._captured.append(block.captured_U)
+        self._columns.append(block)
 
     def _find(self, ids_M: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions, ascending, of those of these images that it has."""
-        return np.flatnonzero(np.isin(self._index.ids, ids_M))
+        ids_N = self._index.ids
+        if not len(ids_M) or not len(ids_N) or ids_M.min() > ids_N.max():
+            return np.empty(0, np.int64)  # as new pictures are
+        if ids_M.max() - ids_M.min() < len(ids_N):
+            return np.flatnonzero(np.isin(ids_N, ids_M))
+        # isin() would sort all that it has.
+        wanted_M = np.unique(ids_M)
+        nearest_N = np.searchsorted(wanted_M, ids_N)
+        nearest_N[nearest_N == len(wanted_M)] = 0
+        return np.flatnonzero(wanted_M[nearest_N] == ids_N)
 
     def search(
         self,
@@ -115,7 +131,9 @@ class GalleryView:
         behind: only what its generation held and what ranks behind it. least: only scores from
         there up. without: images that are no matches, a few.
         """
-        hits, _ = self._rank(query_D, k, self._allowed(filters, behind), behind, least, without)
+        hits, _ = self._rank(
+            query_D, k, self._columns.allowed(filters, behind), behind, least, without
+        )
         return hits
 
     def _rank(
@@ -160,7 +178,7 @@ class GalleryView:
         behind, least, without: see search; nothing that ranks ahead of the place comes along.
         shown: images that rank behind it and are in no pool any more.
         """
-        allowed_N = self._allowed(filters, behind)
+        allowed_N = self._columns.allowed(filters, behind)
         ranked, ahead = self._rank(
             query_D, num_hits + len(shown), allowed_N, behind, least, without
         )
@@ -169,12 +187,12 @@ class GalleryView:
         ids_K = np.array([hit.image_id for hit in hits], np.int64)
         left_out = np.array([*without, *shown, *ahead.tolist()], np.int64)
         if len(left_out):
-            others_N = ~np.isin(self._index.ids, left_out)
-            allowed_N = others_N if allowed_N is None else allowed_N & others_N
+            allowed_N = np.ones(len(self), np.bool_) if allowed_N is None else allowed_N.copy()
+            allowed_N[self._find(left_out)] = False
         found_K = self._find(ids_K)
         hits_K = found_K[np.argsort(self._index.ids[found_K])][np.argsort(np.argsort(ids_K))]
         vectors_ND = self._index.vectors()
-        near = find_neighbours(vectors_ND[hits_K], vectors_ND, reach, allowed_N)
+        near = self._find_neighbours(hits_K, reach, allowed_N)
         positions_P = np.concatenate([hits_K, np.setdiff1d(near, hits_K)])
         vectors_PD = vectors_ND[positions_P].astype(np.float32)
         scores_P = np.clip(vectors_PD @ query_D, -1, 1)
@@ -186,20 +204,28 @@ class GalleryView:
         """Make searches quick, bit by bit; whether there is more to do. See upkeep.keep_up."""
         return keep_up(self._index, reading, writing, stopped)
 
+    def _find_neighbours(
+        self, hits_K: NDArray[np.int64], reach: float, allowed_N: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """See people.find_neighbours."""
+        vectors_ND = self._index.vectors()
+        hits_KD = to_float32(vectors_ND[hits_K])
+        if self._sketch is None:
+            return find_neighbours(hits_KD, vectors_ND, reach, allowed_N)
+        near = self._sketch.find_near(hits_KD, reach, allowed_N)
+        return near[find_neighbours(hits_KD, vectors_ND[near], reach)]
+
     def size_at(self, seq: int) -> int:
         """How many of its rows were there after change `seq`."""
-        return int(np.count_nonzero(self._added.values <= seq))
+        return int(np.count_nonzero(self._columns.added.values <= seq))
 
     def tags(self, at_most: int) -> list[str]:
         """The tags that most of its pictures carry, sorted."""
-        found: Counter[str] = Counter()
-        for tags, count in self._tags.counts().items():
-            found.update(dict.fromkeys(tags, count))
-        return sorted(tag for tag, _ in found.most_common(at_most))
+        return self._columns.most_tags(at_most)
 
     def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
         """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""
-        allowed_N = self._allowed(filters, None)
+        allowed_N = self._columns.allowed(filters, None)
         matches = np.arange(len(self)) if allowed_N is None else np.flatnonzero(allowed_N)
         stride = max(1, -(-len(matches) // at_most))
         return self._index.vectors()[matches[::stride]], len(matches)
@@ -209,9 +235,9 @@ class GalleryView:
         order_N = np.argsort(self._index.ids)
         return PictureTable(
             self._index.ids[order_N],
-            list(self._cameras.known),
-            self._cameras.codes.values[order_N],
-            self._captured.values[order_N],
+            list(self._columns.cameras.known),
+            self._columns.cameras.codes.values[order_N],
+            self._columns.captured.values[order_N],
         )
 
     def vectors_of(self, ids_M: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
@@ -225,39 +251,23 @@ class GalleryView:
 
         The arrays stay right while rows are added, and until any are removed.
         """
-        known = {
-            "cameras": list(self._cameras.known),
-            "tags": [sorted(tags) for tags in self._tags.known],
-        }
-        return known, {
+        return self._columns.known(), {
             "ids": LiveRows.of(lambda: self._index.ids),
             "vectors": LiveRows.of(self._index.vectors),
-            **{name: LiveRows.of(column.look) for name, column in self._columns().items()},
+            **self._columns.pack(),
+            **({} if self._sketch is None else self._sketch.pack()),
         }
 
     @classmethod
     def unpack(cls, dim: int, known: dict[str, Any], arrays: StoredArrays) -> GalleryView:
         """The inverse of `pack`. Each array is read once, to where it stays."""
         view = cls(dim)
-        view._cameras = CodedColumn(known["cameras"])
-        view._tags = CodedColumn(map(frozenset, known["tags"]))
-        (num_rows,) = arrays["ids"].shape
-        ids_N, vectors_ND = view._index.extend(num_rows)
+        ids_N, vectors_ND = view._index.extend(arrays["ids"].shape[0])
         arrays["ids"].copy_to(ids_N)
         arrays["vectors"].copy_to(vectors_ND)
-        for name, column in view._columns().items():
-            arrays[name].copy_to(column.extend(num_rows))
-        view._newest_seq = int(view._added.values.max(initial=0))
+        view._columns = PictureColumns.unpack(known, arrays)
+        view._sketch = Sketch.unpack(arrays)
         return view
-
-    def _columns(self) -> dict[str, Column[np.int32] | Column[np.int64]]:
-        """All but ids and vectors."""
-        return {
-            "cameras": self._cameras.codes,
-            "tags": self._tags.codes,
-            "captured": self._captured,
-            "added": self._added,
-        }
 
     def _first_seqs(self, positions_R: NDArray[np.int64], block: RowBlock) -> NDArray[np.int64]:
         """Since when (U,) each of the rows has been there with this vector.
@@ -268,41 +278,13 @@ class GalleryView:
         held_ids, held_ND = self._index.ids[positions_R], self._index.vectors()[positions_R]
         _, held, new = np.intersect1d(held_ids, block.ids_U, return_indices=True)
         same = (held_ND[held] == block.vectors_UD[new]).all(axis=1)
-        seqs_U[new[same]] = self._added.values[positions_R[held[same]]]
+        seqs_U[new[same]] = self._columns.added.values[positions_R[held[same]]]
         return seqs_U
 
     def _remove(self, positions_R: NDArray[np.int64]) -> None:
         if not len(positions_R):
             return
         holes_M, sources_M = self._index.remove(positions_R)
-        for column in self._columns().values():
-            column.remove(len(positions_R), holes_M, sources_M)
-
-    def _allowed(self, filters: Filters, behind: Place | None) -> NDArray[np.bool_] | None:
-        """Which rows (N,) the filters and the place's generation admit; None for all."""
-        allowed_N = None if filters == _ALL else self._mask(filters)
-        if behind is None or self._newest_seq <= behind.generation.seq:
-            return allowed_N
-        held_N: NDArray[np.bool_] = self._added.values <= behind.generation.seq
-        return held_N if allowed_N is None else held_N & allowed_N
-
-    def _mask(self, filters: Filters) -> NDArray[np.bool_]:
-        """Which rows (N,) the filters admit, kept until the next change: pages of one search, and
-        searches for one description after another, ask for the same."""
-        kept_N = self._masks.get(filters)
-        if kept_N is not None:
-            return kept_N
-        masks: list[NDArray[np.bool_]] = []
-        if filters.cameras:
-            masks.append(self._cameras.mask(filters.cameras.__contains__))
-        if filters.tags:
-            masks.append(self._tags.mask(filters.tags.issubset))
-        if filters.after is not None or filters.before is not None:
-            masks.append(time_mask(self._captured.values, filters.after, filters.before))
-        allowed_N = masks[0]
-        for mask_N in masks[1:]:
-            allowed_N &= mask_N
-        if len(self._masks) >= _MOST_MASKS:
-            self._masks.clear()
-        self._masks[filters] = allowed_N
-        return allowed_N
+        if self._sketch is not None:
+            self._sketch.codes.remove(len(positions_R), holes_M, sources_M)
+        self._columns.remove(len(positions_R), holes_M, sources_M)

@@ -292,6 +292,8 @@ class LiveIndex:
             for gallery_id, block in blocks:
                 view = views.setdefault(gallery_id, GalleryView(self._dim))
                 view.append(block)
+        for view in views.values():
+            view.sketch()
         with self._views_lock.writing():
             self._views, self._applied = views, last
         self._erased_seq = self._catalogue.changes.last_removal()
