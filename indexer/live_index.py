@@ -214,7 +214,8 @@ class LiveIndex:
                 log.warning("the index can't follow the catalogue: %s", error)
                 self._stop.wait(1.0)
             else:
-                self._snapshots.tend(self._seq, self._erased_seq, self._take_snapshot)
+                num_rows = sum(len(view) for view in self._views.values())
+                self._snapshots.tend(self._seq, self._erased_seq, num_rows, self._take_snapshot)
 
     def _load(self) -> None:
         """From a snapshot; the first look at changes tells whether it is of this past."""

@@ -26,6 +26,8 @@ from indexer.snapshot import Snapshot
 log = logging.getLogger(__name__)
 
 _COST = 20  # a snapshot may take this share of the time: one part in 20
+_WORTH_SHARE = 50  # so few pictures a change: replaying fewer is quicker than reading them all
+_LATEST_S = 900.0  # but then it is written for any
 _LOOK_EVERY_S = 15.0  # so that a removed picture has left the disk within a minute
 _ABANDONED_S = 60.0
 _FORSAKEN_S = 86_400.0  # after a day without a sign of life a model's folder goes
@@ -47,6 +49,7 @@ class SnapshotFolder:
         self._saved_seq = 0
         self._saved_at: float | None = None  # seconds since 1970
         self._next_save = self._next_look = self._affordable_from = 0.0
+        self._latest_save = time.monotonic() + _LATEST_S
         self._disowned = False
 
     @property
@@ -73,15 +76,18 @@ class SnapshotFolder:
         """What there is was damaged, or is of another past: it goes as soon as may be."""
         self._disowned, self._saved_seq, self._next_look = True, 0, 0.0
 
-    def tend(self, seq: int, erased_seq: int, take: Take) -> None:
+    def tend(self, seq: int, erased_seq: int, num_rows: int, take: Take) -> None:
         """Write and drop what is due, in a thread of its own; call it often.
 
-        seq: the index's last change. erased_seq: the last one that removed pictures.
+        seq: the index's last change. erased_seq: the last one that removed pictures. num_rows:
+        how many pictures it holds.
         """
         now = time.monotonic()
         if self._lock.locked():
             return
-        due = now >= self._next_save and seq != self._saved_seq
+        num_changes = abs(seq - self._saved_seq)  # less than none where a backup was restored
+        is_worth_it = _WORTH_SHARE * num_changes >= num_rows or now >= self._latest_save
+        due = now >= self._next_save and num_changes > 0 and is_worth_it
         stale: Collection[Path] = ()
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY_S
@@ -122,6 +128,7 @@ class SnapshotFolder:
         ended = time.monotonic()
         self._affordable_from = ended + _COST * (ended - started)
         self._next_save = max(ended + self._every_s, self._affordable_from)
+        self._latest_save = ended + max(self._every_s, _LATEST_S)
         return written
 
     def _look(self, seq: int, erased_seq: int) -> list[Path]:

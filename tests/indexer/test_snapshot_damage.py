@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
@@ -300,3 +301,26 @@ def test_folder_goes_after_a_day_without_a_sign_of_life(
     wait_until(lambda: not forsaken.exists())
     assert snapshots_in(neighbour)
     assert note.exists()
+
+
+def test_snapshot_of_many_pictures_is_written_when_that_many_changed_or_it_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_folder, "_COST", 0.0)
+    folder = SnapshotFolder(tmp_path, MODEL, DIM, 0.0)
+
+    def tend(seq: int, num_rows: int) -> list[int]:
+        folder.tend(seq, 0, num_rows, lambda: nullcontext(make(seq)))
+        for thread in threading.enumerate():
+            if thread.name == "snapshot":
+                thread.join()
+        return [snapshot.seq_of(path) for path in snapshot.generations(folder._folder)]
+
+    assert tend(1, 1_000_000) == []
+    assert tend(20_000, 1_000_000) == [20_000]
+    assert tend(20_001, 1_000_000) == [20_000]
+    assert tend(20_001, 50) == [20_001, 20_000]
+    assert tend(20_002, 1_000_000) == [20_001, 20_000]
+    folder._latest_save = 0.0
+    assert tend(20_003, 1_000_000) == [20_003, 20_001]
+    assert tend(20_004, 1_000_000) == [20_003, 20_001]
