@@ -141,7 +141,12 @@ class Settings(BaseSettings):
     )
 
     # The worker
-    worker_batch_size: int = Field(32, ge=1, le=4096, description="Pictures encoded at a time.")
+    worker_batch_size: int = Field(
+        256,
+        ge=1,
+        le=4096,
+        description="Most pictures encoded at a time; fewer where that would take over a second.",
+    )
     worker_lease_s: float = Field(
         60.0, gt=0, description="How long a worker may hold a picture before another takes it."
     )

@@ -34,8 +34,17 @@ class WorkTotals:
     steps: Mapping[str, tuple[int, float]]
 
 
+@dataclass(slots=True)
+class _Lane:
+    """What one thread is at. since: by the pulse's clock."""
+
+    step: str
+    since: float
+    allowed_s: float
+
+
 class Pulse:
-    """Kept by one worker's thread, read by any.
+    """Kept by the threads of one worker, read by any.
 
     A worker that hangs can't say so, so each step announces itself, and is held against what it
     took before: four times the slowest of the last twenty, for as many pictures, but from 4 to
@@ -45,60 +54,60 @@ class Pulse:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._step: str | None = None
-        self._since = 0.0
-        self._allowed_s = 0.0
+        self._lanes: dict[int, _Lane] = {}  # by thread
         self._slowest: dict[str, deque[float]] = {}  # seconds a picture
         self._batches = self._embedded = 0
         self._failed: Counter[str] = Counter()
         self._times: Counter[str] = Counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._laps: list[Lap] = []
 
     def start(self) -> None:
-        """The worker's loop begins to turn."""
+        """This thread's loop begins to turn."""
         self._enter("turn", _LEAST_S)
 
     def stop(self) -> None:
         """It turns no more, on purpose."""
         with self._lock:
-            self._step = None
+            self._lanes.pop(threading.get_ident(), None)
 
     @contextmanager
-    def step(self, name: str, num_pictures: int = 1) -> Iterator[None]:
-        """What is done in the block. num_pictures: how many it is done to, where that matters."""
-        outer, started, started_ns = self._step, self._clock(), time.time_ns()
-        self._enter(name, self._allowance(name, num_pictures))
+    def step(
+        self, name: str, num_pictures: int = 1, laps: list[Lap] | None = None
+    ) -> Iterator[None]:
+        """What is done in the block, by this thread.
+
+        num_pictures: how many it is done to, where that matters. laps: gets this one too.
+        """
+        turns = threading.get_ident() in self._lanes
+        started, started_ns = self._clock(), time.time_ns()
+        lane = self._enter(name, self._allowance(name, num_pictures))
         try:
             yield
         finally:
             took_s = self._clock() - started
-            self._remember(name, (self._clock() - self._since) / num_pictures)
+            self._remember(name, (self._clock() - lane.since) / num_pictures)
             with self._lock:
                 self._times[name] += 1
                 self._seconds[name] += took_s
-                self._laps.append(Lap(name, started_ns, took_s))
-            if outer is None:
-                self.stop()
-            else:
+            if laps is not None:
+                laps.append(Lap(name, started_ns, took_s))
+            if turns:
                 self._enter("turn", _LEAST_S)
+            else:
+                self.stop()
 
     def beat(self) -> None:
-        """Part of the step is done: its time begins anew."""
-        self._remember(self._step or "turn", self._clock() - self._since)
-        with self._lock:
-            self._since = self._clock()
+        """Part of this thread's step is done: its time begins anew."""
+        lane = self._lanes.get(threading.get_ident())
+        if lane is not None:
+            self._remember(lane.step, self._clock() - lane.since)
+            with self._lock:
+                lane.since = self._clock()
 
-    def begin_batch(self) -> None:
-        """The laps from here on are another batch's."""
-        with self._lock:
-            self._laps = []
-
-    def count_batch(self) -> list[Lap]:
-        """A batch of rows that were claimed is over; its laps."""
+    def count_batch(self) -> None:
+        """A batch of rows that were claimed is over."""
         with self._lock:
             self._batches += 1
-            return list(self._laps)
 
     def count_embedded(self, num_pictures: int) -> None:
         """So many became searchable."""
@@ -119,22 +128,27 @@ class Pulse:
     def trouble(self) -> str | None:
         """Why it can't be working, or None."""
         with self._lock:
-            if self._step is None:
+            if not self._lanes:
                 return "it does not run"
-            for_s = self._clock() - self._since
-            if for_s <= self._allowed_s:
-                return None
-            return f"stuck for {for_s:.1f} s in the step {self._step!r}"
+            for lane in self._lanes.values():
+                for_s = self._clock() - lane.since
+                if for_s > lane.allowed_s:
+                    return f"stuck for {for_s:.1f} s in the step {lane.step!r}"
+            return None
 
-    def _enter(self, name: str, allowed_s: float) -> None:
+    def _enter(self, name: str, allowed_s: float) -> _Lane:
         with self._lock:
-            self._step, self._since, self._allowed_s = name, self._clock(), allowed_s
+            lane = _Lane(name, self._clock(), allowed_s)
+            self._lanes[threading.get_ident()] = lane
+            return lane
 
     def _allowance(self, name: str, num_pictures: int) -> float:
-        before = self._slowest.get(name)
-        if not before:
-            return _MOST_S
-        return min(_MOST_S, max(_LEAST_S, _PATIENCE * max(before) * num_pictures))
+        with self._lock:
+            before = self._slowest.get(name)
+            if not before:
+                return _MOST_S
+            return min(_MOST_S, max(_LEAST_S, _PATIENCE * max(before) * num_pictures))
 
     def _remember(self, name: str, seconds: float) -> None:
-        self._slowest.setdefault(name, deque(maxlen=_REMEMBERED)).append(seconds)
+        with self._lock:
+            self._slowest.setdefault(name, deque(maxlen=_REMEMBERED)).append(seconds)

@@ -39,6 +39,11 @@ class Claim:
     attempts: int
     token: str
 
+    @property
+    def is_again(self) -> bool:
+        """Whether somebody claimed it before, and neither finished nor gave it back."""
+        return self.attempts > 1
+
 
 class WorkQueue:
     """Claims and finishes pending rows. Safe for any number of workers on any hosts."""
@@ -46,17 +51,18 @@ class WorkQueue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, limit: int, lease_s: float) -> list[Claim]:
+    def claim(self, limit: int, lease_s: float, *, only_new: bool = False) -> list[Claim]:
         """The oldest rows that nobody works on, at most `limit`, ours for `lease_s`.
 
         A row that was claimed before and not finished comes alone: if it brings its worker
-        down, its neighbours must not be counted as failing with it.
+        down, its neighbours must not be counted as failing with it. only_new: for who holds other
+        rows still; nothing is claimed then where such a row is the oldest.
         """
         with self._database.write() as connection:
             now = self._database.now(connection)
             candidates = connection.execute(_claimable(now, limit)).all()
             ids = _fresh_or_one(candidates)
-            if not ids:
+            if not ids or (only_new and candidates[0].attempts > 0):
                 return []
             taken = take(self._database, connection, images, ids, lease_s)
             return sorted((_claim(row) for row in taken), key=lambda claim: claim.image_id)

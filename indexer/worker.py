@@ -1,35 +1,34 @@
-"""Makes pending pictures searchable: claim, decode in threads, embed as one batch, commit."""
+"""Makes pending pictures searchable: while one batch is encoded, the next is claimed and decoded,
+and the last is committed."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from indexer.catalogue import Catalogue
-from indexer.decode import decode
-from indexer.errors import BadPicture, IndexerError, ObjectMissing
+from indexer.embedder import Batch, Embedder
+from indexer.errors import IndexerError
+from indexer.flight import Flight
 from indexer.housekeeping import Housekeeping
 from indexer.protocols import ImageEncoder
 from indexer.pulse import Lap, Pulse
 from indexer.records import WorkerStatus
 from indexer.storage import ObjectStore
-from indexer.work_queue import Claim
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.5
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 4.0  # whoever repairs something wants to see it work
-
-
-class EncoderBroken(IndexerError):
-    """The encoder fails on everything, so no picture is to blame."""
+_FIRST_BATCH = 32  # as long as nobody knows how fast it goes; nothing is claimed beside it
+_BATCH_S = 1.0  # whoever stops a service, or waits for the first picture, waits for a batch
+_LEASE_SHARE = 1 / 8  # of a lease, that a batch may be in one stage: there are three, and delays
 
 
 class Worker:
@@ -39,6 +38,9 @@ class Worker:
     can't be decoded (final at once), the encoder fails on it alone, its bytes are missing, or
     its worker never came back. When storage, database or encoder are broken for everything, the
     worker pauses, tries again, and no attempt is counted: an outage must not fail a gallery.
+
+    At most three batches are in flight, one in each stage. A row whose worker never came back is
+    worked on while nothing else is: if it brings this one down too, nothing else is blamed.
     """
 
     def __init__(
@@ -47,33 +49,39 @@ class Worker:
         store: ObjectStore,
         encoder: ImageEncoder,
         *,
-        batch_size: int = 32,
+        batch_size: int = 256,
         lease_s: float = 30.0,
         max_attempts: int = 3,
-        num_decoders: int = 2,
+        num_decoders: int | None = None,
         on_commit: Callable[[], None] | None = None,
         on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
     ) -> None:
-        """lease_s: longer than a batch takes. on_commit: called after each batch written.
+        """batch_size: the most; fewer where they would take longer than a second, or an eighth of
+        lease_s. num_decoders: None for as many as there are cores, from 2 to 8.
 
-        on_batch: called after each batch, however it ended, with its rows' number and its steps.
+        on_commit: called after each batch written. on_batch: called after each batch, however it
+        ended, with its rows' number and its steps. Both by any thread.
         """
         self.pulse = Pulse()
         self._catalogue = catalogue
-        self._store = store
-        self._encoder = encoder
+        self._embedder = Embedder(
+            catalogue,
+            store,
+            encoder,
+            self.pulse,
+            max_attempts=max_attempts,
+            num_decoders=num_decoders,
+        )
+        self._model = encoder.fingerprint
         self._batch_size = batch_size
         self._lease_s = lease_s
-        self._max_attempts = max_attempts
         self._on_commit = on_commit
         self._on_batch = on_batch
         self._housekeeping = Housekeeping(catalogue, store)
-        self._decoders = ThreadPoolExecutor(num_decoders, thread_name_prefix="decoder")
-        self._owed: list[Claim] = []
-        self._owed_attempt = False
+        self._owed: list[Batch] = []
+        self._pace_s: dict[str, float] = {}  # a picture, in the last batch, by stage
         self._wake = threading.Event()
         self._error: str | None = None
-        self._probe_HW3: NDArray[np.uint8] = np.full((*encoder.image_size, 3), 127, np.uint8)
 
     def nudge(self) -> None:
         """There is work: don't wait for the next poll."""
@@ -96,11 +104,11 @@ class Worker:
             wait_s = 0.0
             try:
                 if not prepared:
-                    self._encode([self._probe_HW3])
+                    self._embedder.try_encoder()
                     with self.pulse.step("prepare"):
-                        self._catalogue.queue.enqueue_missing(self._encoder.fingerprint)
+                        self._catalogue.queue.enqueue_missing(self._model)
                     prepared = True
-                is_idle = self.run_once() == 0
+                is_idle = self.drain(stop, self._between_batches) == 0
                 wait_s = _POLL_S if is_idle else 0.0
                 self._housekeeping.turn(lambda: self.pulse.step("tidy"), is_idle=is_idle)
                 self._error, pause_s = None, _FIRST_PAUSE_S
@@ -112,39 +120,121 @@ class Worker:
         self.pulse.stop()
 
     def run_once(self) -> int:
-        """Work on one batch; how many rows it claimed, 0 when there is nothing to do now.
+        """Work on one batch alone; how many rows it claimed, 0 when there is nothing to do now.
 
         Raises StorageUnavailable, StorageFull, DatabaseUnavailable or EncoderBroken; the rows
         are given back then, or by the next call. On Ctrl-C they are given back too.
         """
         self._give_back()
-        self.pulse.begin_batch()
-        with self.pulse.step("claim"):
-            claims = self._catalogue.queue.claim(self._batch_size, self._lease_s)
-        try:
-            self._work([claim for claim in claims if not self._fail_exhausted(claim)])
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
-            nobodys_fault = isinstance(error, (IndexerError, KeyboardInterrupt, SystemExit))
-            self._owed, self._owed_attempt = claims, not nobodys_fault
-            self._give_back()
-            raise
-        finally:
-            self._report(len(claims))
-        if claims and self._on_commit is not None:
-            self._on_commit()
-        return len(claims)
+        with self._flight() as flight:
+            batch = self._prepare(flight)
+            self._encode(batch)
+            self._commit(flight, batch)
+        return len(batch.claims)
 
-    def _report(self, num_claims: int) -> None:
-        if num_claims:
-            laps = self.pulse.count_batch()
-            if self._on_batch is not None:
-                self._on_batch(num_claims, laps)
+    def drain(
+        self,
+        stop: threading.Event | None = None,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Work until there is nothing to do now, or `stop` is set; how many rows that were.
+
+        between_batches: called whenever one is encoded; it may set `stop`. Raises as run_once;
+        whatever happens, what was in flight is committed or given back, or owed to the next call.
+        """
+        self._give_back()
+        stop, num_rows = stop or threading.Event(), 0
+        with self._flight() as flight:
+            batch, committing = self._prepare(flight), None
+            while batch.claims and not stop.is_set():
+                preparing = None
+                if "encode" in self._pace_s and not batch.comes_alone:
+                    preparing = flight.begin(partial(self._prepare, flight, only_new=True))
+                self._encode(batch)
+                flight.wait_for(committing)
+                committing = flight.begin(partial(self._commit, flight, batch))
+                num_rows += len(batch.claims)
+                between_batches()
+                batch = flight.wait_for(preparing) or Batch([], [])
+                if not batch.claims and not stop.is_set():
+                    flight.wait_for(committing)  # what is left may have to be worked on alone
+                    batch = self._prepare(flight)
+            flight.wait_for(committing)
+        return num_rows
+
+    def _between_batches(self) -> None:
+        self._housekeeping.turn(lambda: self.pulse.step("tidy"), is_idle=False)
+
+    def _prepare(self, flight: Flight, *, only_new: bool = False) -> Batch:
+        """Claim a batch and decode it."""
+        laps: list[Lap] = []
+        with self.pulse.step("claim", laps=laps):
+            claims = self._catalogue.queue.claim(
+                self._next_size(), self._lease_s, only_new=only_new
+            )
+        batch = Batch(claims, laps)
+        if claims:
+            flight.batches.append(batch)
+            with self._pacing("decode", batch):
+                self._embedder.decode(batch)
+        return batch
+
+    def _encode(self, batch: Batch) -> None:
+        if batch.claims:
+            with self._pacing("encode", batch):
+                self._embedder.encode(batch)
+
+    def _commit(self, flight: Flight, batch: Batch) -> None:
+        self._embedder.commit(batch)
+        if batch.claims:
+            flight.batches.remove(batch)
+            self._error = None
+            self._report(batch)
+            if self._on_commit is not None:
+                self._on_commit()
+
+    def _next_size(self) -> int:
+        """A power of two: encoders are fastest on sizes that they know."""
+        if not self._pace_s:
+            return min(_FIRST_BATCH, self._batch_size)
+        within_s = min(_BATCH_S, _LEASE_SHARE * self._lease_s)
+        fitting = within_s / max(*self._pace_s.values(), 1e-9)
+        return min(1 << int(math.log2(max(fitting, 1.0))), self._batch_size)
+
+    @contextmanager
+    def _pacing(self, stage: str, batch: Batch) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._pace_s[stage] = (time.monotonic() - started) / len(batch.claims)
+
+    @contextmanager
+    def _flight(self) -> Iterator[Flight]:
+        """However the block ends, but by a kill, nothing stays in flight."""
+        flight = Flight(self.pulse.beat)  # a stage that is stuck says so by its own step
+        try:
+            yield flight
+        except (Exception, KeyboardInterrupt, SystemExit):
+            self._settle(flight)
+            raise
+        self._settle(flight)
+
+    def _settle(self, flight: Flight) -> None:
+        for batch in flight.land():
+            self._report(batch)
+            self._owed.append(batch)
+        self._give_back()
 
     def _give_back(self) -> None:
         """Release what an outage left claimed, now or when the database takes it again."""
-        if self._owed:
-            self._catalogue.queue.release(self._owed, 0.0, count_attempt=self._owed_attempt)
-            self._owed = []
+        while self._owed:
+            batch = self._owed[0]
+            self._catalogue.queue.release(batch.claims, 0.0, count_attempt=batch.is_faulty)
+            self._owed.pop(0)
+
+    def _report(self, batch: Batch) -> None:
+        self.pulse.count_batch()
+        if self._on_batch is not None:
+            self._on_batch(len(batch.claims), batch.laps)
 
     def _wait(self, stop: threading.Event, wait_s: float) -> None:
         deadline = time.monotonic() + wait_s
@@ -152,86 +242,6 @@ class Worker:
             self.pulse.beat()
             if self._wake.wait(min(left_s, _POLL_S)):
                 return
-
-    def _work(self, claims: Sequence[Claim]) -> None:
-        decoded: list[tuple[Claim, NDArray[np.uint8]]] = []
-        with self.pulse.step("decode"):
-            for claim, outcome in zip(claims, self._decoders.map(self._read, claims), strict=True):
-                if isinstance(outcome, BadPicture):
-                    self._fail(claim, outcome.code, outcome.detail)
-                elif isinstance(outcome, ObjectMissing):
-                    self._blame(claim, "bytes_missing", str(outcome))
-                else:
-                    decoded.append((claim, outcome))
-                self.pulse.beat()
-        if decoded:
-            self._embed(decoded)
-
-    def _read(self, claim: Claim) -> NDArray[np.uint8] | BadPicture | ObjectMissing:
-        try:
-            with self._store.open(claim.sha256) as file:
-                return decode(file, self._encoder.image_size, claim.box)
-        except (BadPicture, ObjectMissing) as error:
-            return error
-
-    def _embed(self, decoded: Sequence[tuple[Claim, NDArray[np.uint8]]]) -> None:
-        claims = [claim for claim, _ in decoded]
-        try:
-            vectors_ND = self._encode([pixels for _, pixels in decoded])
-        except Exception as error:
-            log.warning("embedding %d pictures failed: %s", len(decoded), error)
-            self._embed_singly(decoded)
-        else:
-            self._finish(claims, vectors_ND)
-
-    def _embed_singly(self, decoded: Sequence[tuple[Claim, NDArray[np.uint8]]]) -> None:
-        """One picture must not fail its neighbours, nor an encoder that is down all of them."""
-        try:
-            self._encode([self._probe_HW3])
-        except Exception as error:
-            raise EncoderBroken(f"the model can't embed any picture: {error}") from error
-        for claim, pixels in decoded:
-            try:
-                vectors_ND = self._encode([pixels])
-            except Exception as error:
-                self._blame(claim, "encoder", f"the model can't embed this picture: {error}")
-            else:
-                self._finish([claim], vectors_ND)
-
-    def _finish(self, claims: Sequence[Claim], vectors_ND: NDArray[np.float32]) -> None:
-        with self.pulse.step("commit", len(claims)):
-            kept = self._catalogue.queue.finish(claims, vectors_ND, self._encoder.fingerprint)
-        self.pulse.count_embedded(kept)
-
-    def _encode(self, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Unit vectors (B, D); a model that gives anything else fails here, not in a search."""
-        with self.pulse.step("encode", len(pixels)):
-            vectors_BD = self._encoder.encode_image(np.stack(pixels))
-        expected = (len(pixels), self._encoder.dim)
-        if vectors_BD.shape != expected:
-            raise ValueError(f"the model gave shape {vectors_BD.shape}, expected {expected}")
-        norms_B = np.linalg.norm(vectors_BD, axis=1)
-        if not np.all(np.abs(norms_B - 1) < 0.01):
-            raise ValueError("the model gave a vector that is not of length 1")
-        return vectors_BD
-
-    def _blame(self, claim: Claim, kind: str, reason: str) -> None:
-        if claim.attempts >= self._max_attempts:
-            self._fail(claim, kind, f"{reason} ({claim.attempts} attempts)")
-        else:
-            self._catalogue.queue.release([claim], 2.0**claim.attempts, count_attempt=True)
-
-    def _fail_exhausted(self, claim: Claim) -> bool:
-        """End a row whose workers vanished each time: it may be what brings them down."""
-        if claim.attempts <= self._max_attempts:
-            return False
-        reason = f"embedding was started {self._max_attempts} times and never finished"
-        self._fail(claim, "never_finished", reason)
-        return True
-
-    def _fail(self, claim: Claim, kind: str, reason: str) -> None:
-        if self._catalogue.queue.fail(claim, reason):
-            self.pulse.count_failed(kind)
 
 
 def _unknown(error: Exception) -> bool:

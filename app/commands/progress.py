@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 
@@ -97,13 +98,18 @@ def embed_pending(catalogue: Catalogue, worker: Worker, gallery: str) -> None:
     total = catalogue.gallery(gallery).counts.pending
     if total == 0:
         return
+    done = threading.Event()
     with progress_bar() as progress:
         task = progress.add_task("Indexing", total=total)
-        while True:
-            claimed = worker.run_once()
+
+        def look() -> None:
             pending = catalogue.gallery(gallery).counts.pending
             progress.update(task, total=max(total, pending), completed=max(total - pending, 0))
             if pending == 0:
-                break
-            if claimed == 0:
+                done.set()
+
+        while not done.is_set():
+            claimed = worker.drain(done, look)
+            look()
+            if claimed == 0 and not done.is_set():
                 time.sleep(IDLE_S)  # another worker has the rest, or they wait for a new attempt

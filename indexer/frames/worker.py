@@ -95,7 +95,6 @@ class FrameWorker:
         given back then, or by the next call.
         """
         self._give_back()
-        self.pulse.begin_batch()
         with self.pulse.step("claim"):
             claim = self._work.claim(self._lease_s)
         if claim is None:

@@ -146,7 +146,7 @@ def test_worker_that_ended_shows_and_storage_too(
         sys.exit()  # no handler of the loop catches it
 
     assert services.worker is not None
-    monkeypatch.setattr(services.worker, "run_once", die)
+    monkeypatch.setattr(services.worker, "drain", die)
     until(http, fails("worker"), PROMISED_S)
     until(http, fails("storage"), 2 * PROMISED_S)
     (settings.data_dir / "unmounted").rename(folder)

@@ -13,10 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
+from indexer.embedder import EncoderBroken
 from indexer.errors import DatabaseUnavailable, IndexerError, StorageFull, StorageUnavailable
 from indexer.records import Box, Counts
 from indexer.storage import ObjectStore
-from indexer.worker import EncoderBroken, Worker
+from indexer.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import DAMAGED, add, expire_leases, objects_in, wait_until
 
@@ -297,7 +298,7 @@ def test_run_wakes_heals_and_stops(
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     with monkeypatch.context() as patch:
 
-        def gone(*_: object) -> None:
+        def gone(*_: object, **__: object) -> None:
             raise DatabaseUnavailable("the database is away")
 
         patch.setattr(catalogue.queue, "claim", gone)
