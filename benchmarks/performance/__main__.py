@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.performance.apart import measure_apart
 from benchmarks.performance.row import Row
 
-TOPICS: tuple[str, ...] = ("decode", "exact", "start", "serving", "cache")
+TOPICS: tuple[str, ...] = ("decode", "folder", "exact", "start", "serving", "cache")
 RESULTS = Path(__file__).parents[1] / "results.json"
 
 
