@@ -23,9 +23,11 @@ from benchmarks.performance.drawn_vectors import SHIPPED, SPREAD, Statistics, dr
 from benchmarks.performance.filled_database import fill
 from benchmarks.performance.row import Row, Size, at_least, at_most
 from indexer.change_log import IndexRow
+from indexer.columns import to_microseconds
 from indexer.gallery_view import GalleryView
 from indexer.people import MAX_NEIGHBOURS, NEIGHBOURS
 from indexer.records import Filters
+from indexer.row_block import RowBlock
 
 DIM = 512
 NUM_ROWS = {"full": 1_000_000, "tiny": 2_000}
@@ -114,13 +116,15 @@ def measure_waits(size: Size) -> list[Row]:
     num_rows, generator = NUM_ROWS[size], np.random.default_rng(1)
     view = GalleryView(DIM)
     for first in range(1, num_rows + 1, _BLOCK_ROWS):
-        view.update((), _draw_rows(generator, range(first, min(first + _BLOCK_ROWS, num_rows + 1))))
+        view.append(_draw_block(generator, range(first, min(first + _BLOCK_ROWS, num_rows + 1))))
+    view.sketch()
     waits_s, whole_s = [], []
     for turn in range(NUM_PAGES[size]):
         first = num_rows + 1 + turn * NUM_CHANGES
         changed = generator.choice(num_rows, NUM_CHANGES // 2, replace=False).tolist()
         again, gone = changed[: NUM_CHANGES // 4], changed[NUM_CHANGES // 4 :]
-        rows = _draw_rows(generator, [*range(first, first + NUM_CHANGES // 2), *again])
+        block = _draw_block(generator, [*range(first, first + NUM_CHANGES // 2), *again])
+        rows = _to_rows(block)
         started = time.perf_counter()
         update = view.prepare(gone, rows)
         ready = time.perf_counter()
@@ -151,7 +155,8 @@ def _measure_people(size: Size, name: str, drawn: Statistics) -> list[Row]:
     view, step = GalleryView(DIM), _BLOCK_ROWS
     for first in range(0, num_rows, step):
         vectors_UD = world.pictures_ND[first : first + step]
-        view.update((), _make_rows(range(first + 1, first + 1 + len(vectors_UD)), vectors_UD))
+        view.append(_make_block(range(first + 1, first + 1 + len(vectors_UD)), vectors_UD))
+    view.sketch()
     most = min(NEIGHBOURS, MAX_NEIGHBOURS // NUM_HITS)
 
     def join(query: int) -> NDArray[np.int64]:
@@ -184,14 +189,23 @@ def _compare(
     return between - started, time.perf_counter() - between
 
 
-def _draw_rows(generator: np.random.Generator, ids: Sequence[int]) -> list[IndexRow]:
+def _draw_block(generator: np.random.Generator, ids: Sequence[int]) -> RowBlock:
     vectors_UD = generator.standard_normal((len(ids), DIM), np.float32)
     vectors_UD /= np.linalg.norm(vectors_UD, axis=1, keepdims=True)
-    return _make_rows(ids, vectors_UD.astype(np.float16))
+    return _make_block(ids, vectors_UD.astype(np.float16))
 
 
-def _make_rows(ids: Sequence[int], vectors_UD: NDArray[np.float16]) -> list[IndexRow]:
+def _make_block(ids: Sequence[int], vectors_UD: NDArray[np.float16]) -> RowBlock:
+    ids_U = np.array(ids, np.int64)
+    cameras = [f"camera {image_id % 20}" for image_id in ids]
+    noons_U = np.full(len(ids), to_microseconds(_NOON))
+    return RowBlock(ids_U, ids_U, cameras, noons_U, [frozenset()] * len(ids), vectors_UD)
+
+
+def _to_rows(block: RowBlock) -> list[IndexRow]:
     return [
-        IndexRow(image_id, 1, image_id, f"camera {image_id % 20}", _NOON, (), vector_D)
-        for image_id, vector_D in zip(ids, vectors_UD, strict=True)
+        IndexRow(image_id, 1, image_id, camera, _NOON, (), vector_D)
+        for image_id, camera, vector_D in zip(
+            block.ids_U.tolist(), block.cameras, block.vectors_UD, strict=True
+        )
     ]
