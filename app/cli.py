@@ -11,6 +11,7 @@ from app.commands import (
     audit,
     cases,
     demo,
+    doctor,
     erasure,
     galleries,
     imports,
@@ -52,6 +53,7 @@ for command in (
     datasets,
     checkpoints,
     detector,
+    doctor,
 ):
     command.register(app)
 

@@ -17,7 +17,16 @@ from pathlib import Path
 from benchmarks.performance.apart import measure_apart
 from benchmarks.performance.row import Row
 
-TOPICS: tuple[str, ...] = ("decode", "folder", "exact", "start", "serving", "cache")
+TOPICS: tuple[str, ...] = (
+    "text",
+    "pictures",
+    "decode",
+    "folder",
+    "exact",
+    "start",
+    "serving",
+    "cache",
+)
 RESULTS = Path(__file__).parents[1] / "results.json"
 
 
