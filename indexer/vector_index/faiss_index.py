@@ -85,7 +85,9 @@ class FaissIndex:
         """
         num_kept = len(self) - len(positions_R)
         holes_M = np.sort(positions_R[positions_R < num_kept])
-        sources_M = np.setdiff1d(np.arange(num_kept, len(self)), positions_R)
+        stays_R = np.ones(len(positions_R), np.bool_)
+        stays_R[positions_R[positions_R >= num_kept] - num_kept] = False
+        sources_M = np.flatnonzero(stays_R) + num_kept
         self.store.remove(len(positions_R), holes_M, sources_M)
         for shortcut in (self.shortcut, self.coming):
             if shortcut is not None:
