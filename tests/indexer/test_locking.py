@@ -186,7 +186,7 @@ def test_gallery_removal_waits_before_it_locks_anything(
 
 
 def test_read_write_lock_lets_readers_share_and_writers_not() -> None:
-    lock, inside, log = ReadWriteLock(), threading.Barrier(2), list[str]()
+    lock, inside, log = ReadWriteLock(patience_s=0), threading.Barrier(2), list[str]()
 
     def read_together() -> None:
         with lock.reading():
@@ -206,10 +206,37 @@ def test_read_write_lock_lets_readers_share_and_writers_not() -> None:
 
     with lock.reading():
         writer = start(write)
-        wait_until(lambda: lock._num_waiting == 1)
+        wait_until(lambda: len(lock._waiting_since) == 1)
         late = start(read)
         late.join(0.05)
         assert log == [], "the writer waits for the reader, and a new reader for the writer"
     writer.join()
     late.join()
     assert log == ["writer", "late reader"]
+
+
+def test_readers_pass_a_writer_that_has_just_come() -> None:
+    """A long look at a gallery must not stop searches until a change has been applied."""
+    lock, log = ReadWriteLock(patience_s=1.0), list[str]()
+
+    def write() -> None:
+        with lock.writing():
+            log.append("writer")
+
+    def read() -> None:
+        with lock.reading():
+            log.append("reader")
+
+    with lock.reading():
+        writer = start(write)
+        wait_until(lambda: len(lock._waiting_since) == 1)
+        start(read).join(0.5)
+        assert log == ["reader"]
+        lock._waiting_since[0] -= 1.0
+        late = start(read)
+        late.join(0.05)
+        assert log == ["reader"]
+        lock._waiting_since[0] += 1.0
+    writer.join()
+    late.join()
+    assert sorted(log) == ["reader", "reader", "writer"]
