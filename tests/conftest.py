@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import signal
 import tempfile
@@ -26,9 +27,12 @@ from tests.postgresql import ensure_user
 
 
 def pytest_configure() -> None:
-    """Programs that tests interrupt must not have inherited from a shell that SIGINT is ignored."""
+    """The same process whoever began it: a shell may have it ignore SIGINT, which the programs that
+    tests interrupt inherit, and readline tells its children how wide a screen is."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
