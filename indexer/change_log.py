@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,6 +76,25 @@ def append(
         ],
     )
     notices.tell(database, connection, notices.CHANGES)
+
+
+def sum_up(
+    page: Sequence[Change], rows: Mapping[int, IndexRow]
+) -> tuple[set[int], dict[int, dict[int, IndexRow | None]]]:
+    """What a page of changes comes to: galleries that were dropped, and by gallery its images that
+    are there now, with their rows, or gone, with None. rows: as of ChangeLog.page."""
+    dropped: set[int] = set()
+    after: dict[int, dict[int, IndexRow | None]] = {}
+    for change in page:
+        if change.image_id is None:
+            dropped.add(change.gallery_id)
+            after.pop(change.gallery_id, None)
+        elif change.op == "remove":
+            after.setdefault(change.gallery_id, {})[change.image_id] = None
+        elif change.image_id in rows:  # else another model's, or removed further on
+            images_after = after.setdefault(change.gallery_id, {})
+            images_after[change.image_id] = rows[change.image_id]
+    return dropped, after
 
 
 def newest_seq(connection: Connection) -> int:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
-from indexer.change_log import Change, IndexRow
+from indexer.change_log import Change, IndexRow, sum_up
 from indexer.errors import PlaceLost
 from indexer.gallery_view import GalleryView, Update
 from indexer.index_upkeep import IndexUpkeep
@@ -219,8 +220,10 @@ class LiveIndex:
 
     def _load(self) -> None:
         """From a snapshot; the first look at changes tells whether it is of this past."""
-        self._erased_seq = self._catalogue.changes.last_removal()
-        loaded = self._snapshots.load()
+        with ThreadPoolExecutor(1) as beside:  # it may look at every change that there was
+            last_removal = beside.submit(self._catalogue.changes.last_removal)
+            loaded = self._snapshots.load()
+            self._erased_seq = last_removal.result()
         if loaded is None:
             self._rebuild()
         else:
@@ -252,17 +255,7 @@ class LiveIndex:
         return bool(found) and found[0] == self._applied
 
     def _apply(self, fresh: Sequence[Change], rows: Mapping[int, IndexRow]) -> None:
-        dropped: set[int] = set()
-        after: dict[int, dict[int, IndexRow | None]] = {}
-        for change in fresh:
-            if change.image_id is None:
-                dropped.add(change.gallery_id)
-                after.pop(change.gallery_id, None)
-            elif change.op == "remove":
-                after.setdefault(change.gallery_id, {})[change.image_id] = None
-            elif change.image_id in rows:  # else another model's, or removed further on
-                images = after.setdefault(change.gallery_id, {})
-                images[change.image_id] = rows[change.image_id]
+        dropped, after = sum_up(fresh, rows)
         updates = [
             (gallery_id, self._prepare(gallery_id, gallery_id in dropped, images))
             for gallery_id, images in after.items()
