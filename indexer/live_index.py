@@ -256,28 +256,19 @@ class LiveIndex:
 
     def _apply(self, fresh: Sequence[Change], rows: Mapping[int, IndexRow]) -> None:
         dropped, after = sum_up(fresh, rows)
-        updates = [
-            (gallery_id, self._prepare(gallery_id, gallery_id in dropped, images))
-            for gallery_id, images in after.items()
-        ]
+        views = {key: view for key, view in self._views.items() if key not in dropped}
+        updates: list[tuple[GalleryView, Update]] = []
+        for gallery_id, images in after.items():
+            view = views.setdefault(gallery_id, GalleryView(self._dim))
+            gone = [image_id for image_id, row in images.items() if row is None]
+            updates.append((view, view.prepare(gone, list(filter(None, images.values())))))
         moves = any(update.moves for _, update in updates)
         with self._moving_lock if moves else nullcontext(), self._views_lock.writing():
-            for gallery_id in dropped:
-                self._views.pop(gallery_id, None)
-            for gallery_id, update in updates:
-                self._views.setdefault(gallery_id, GalleryView(self._dim)).apply(update)
-            self._applied = fresh[-1]
+            for view, update in updates:
+                view.apply(update)
+            self._views, self._applied = views, fresh[-1]
         removals = [change.seq for change in fresh if change.op != "add"]
         self._erased_seq = max(removals, default=self._erased_seq)
-
-    def _prepare(
-        self, gallery_id: int, is_new: bool, images: Mapping[int, IndexRow | None]
-    ) -> Update:
-        """What takes time without being in the way of a search."""
-        view = None if is_new else self._views.get(gallery_id)
-        gone = [image_id for image_id, row in images.items() if row is None]
-        rows = [row for row in images.values() if row is not None]
-        return (view or GalleryView(self._dim)).prepare(gone, rows)
 
     def _rebuild(self) -> None:
         """Everything anew from the rows, to the side; searches go on in the old views."""
