@@ -219,6 +219,8 @@ class CaseExport:
             settings={
                 "person_cosine": self.settings.person_cosine,
                 "device": self.settings.device,
+                "runtime": self.settings.runtime,
+                "precision": self.settings.precision,
             },
             audit=AuditEntrySummary(
                 num_rows=seen.num_rows,

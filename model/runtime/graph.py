@@ -188,9 +188,8 @@ class Writer:
         if self.kind == "float32":
             return op.add(op.matmul(rows, weight, False, True), bias)
         product = op.matmul(op.convert(rows, "bf16"), op.convert(weight, "bf16"), False, True)
-        if last:
-            return op.add(op.convert(product, "f32"), bias)
-        return op.add(product, op.convert(bias, "bf16"))
+        product = op.add(product, op.convert(bias, "bf16"))
+        return op.convert(product, "f32") if last else product
 
     def norm(self, rows: Node, norm: nn.LayerNorm, feeds: str = "") -> Node:
         """Layer normalisation, in float32; divided as the layer that it feeds wants it."""
