@@ -12,7 +12,7 @@ from app.kept import Kept
 from indexer.protocols import TextEncoder
 from indexer.together import Together
 
-MOST_TEXTS = 32  # in a forward pass
+MOST_TEXTS = 16  # in a forward pass: with more, all clients wait for it, then it for all clients
 WAIT_S = 0.002
 
 

@@ -1,6 +1,7 @@
 """A data folder as a service leaves it, with many made-up pictures, and a model of random weights.
 
-N pictures, D numbers each.
+Vectors are drawn by the statistics of the shipped model's, see drawn_vectors. N pictures, D numbers
+each.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from benchmarks.performance.drawn_vectors import SHIPPED, draw
 from indexer.catalogue import Catalogue
 from indexer.migrate import upgrade
 from model.checkpoint import load_checkpoint, save_checkpoint
@@ -63,18 +64,16 @@ def fill(folder: Path, checkpoint: Path, num_pictures: int) -> Path:
 
 def _put(path: Path, model: str, dim: int, num_pictures: int) -> None:
     """Rows by the driver: one by one a million would take hours."""
-    draw = np.random.default_rng(0)
+    pictures_ND = draw(SHIPPED, num_pictures, 2, dim).pictures_ND.astype("<f2", copy=False)
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         for first in range(1, num_pictures + 1, _BLOCK_ROWS):
             ids = range(first, min(first + _BLOCK_ROWS, num_pictures + 1))
             connection.executemany(_IMAGES, map(_image, ids))
-            vectors_ND = draw.standard_normal((len(ids), dim), np.float32)
-            vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
-            stored = (vector_D.tobytes() for vector_D in vectors_ND.astype("<f2"))
+            stored = (vector_D.tobytes() for vector_D in pictures_ND[first - 1 :])
             connection.executemany(
                 "INSERT INTO embeddings (image_id, model, vector) VALUES (?, ?, ?)",
-                ((image_id, model, vector) for image_id, vector in zip(ids, stored, strict=True)),
+                ((image_id, model, vector) for image_id, vector in zip(ids, stored, strict=False)),
             )
             connection.executemany(_CHANGES, ((image_id, image_id, model) for image_id in ids))
     connection.close()

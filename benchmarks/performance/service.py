@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.performance.filled_service import GALLERY
 
 ROOT = Path(__file__).parents[2]
-_STOP_S = 60
+_STOP_S = 300
 _ENCODE = re.compile(rb'"encode":([\d.]+)')
 _TOPS = ("coat", "jacket", "shirt", "hoodie", "vest", "pullover", "dress", "raincoat")
 _COLOURS = ("red", "green", "blue", "black", "white", "grey", "brown", "yellow", "orange", "pink")
