@@ -163,6 +163,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=guarded(Limits.of_process()),
+        loop="asyncio",  # uvloop, where it happens to be installed, has no bound on what is read
         backlog=_TAKEN_AT_ONCE,
         log_config=None,
         access_log=False,

@@ -28,6 +28,7 @@ from benchmarks.performance.filled_service import GALLERY
 
 ROOT = Path(__file__).parents[2]
 _STOP_S = 300
+_ANSWERS_S = 300
 _ENCODE = re.compile(rb'"encode":([\d.]+)')
 _TOPS = ("coat", "jacket", "shirt", "hoodie", "vest", "pullover", "dress", "raincoat")
 _COLOURS = ("red", "green", "blue", "black", "white", "grey", "brown", "yellow", "orange", "pink")
@@ -147,7 +148,7 @@ async def _ask_all(
     started = time.perf_counter()
     for client in made:
         await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
-    await asyncio.gather(*(client.ended for client in made))
+    await asyncio.wait_for(asyncio.gather(*(client.ended for client in made)), _ANSWERS_S)
     wall_s = time.perf_counter() - started
     answers = [answer for client in made for answer in client.answers]
     assert len(answers) == len(requests)

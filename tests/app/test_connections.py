@@ -12,6 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
+from app.commands.server import server_config
 from app.http.connections import Limits
 from app.main import create_app
 from app.services import Services
@@ -147,3 +148,7 @@ def test_limits_leave_half_of_the_descriptors(may_have: int, held: int) -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == f"{held}\n"
+
+
+def test_server_keeps_to_the_loop_whose_reads_are_bounded(settings: Settings) -> None:
+    assert server_config(create_app(settings), settings).loop == "asyncio"
