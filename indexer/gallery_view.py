@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from indexer.change_log import IndexRow
 from indexer.people import Pool, find_neighbours, to_float32
 from indexer.picture_columns import PictureColumns
+from indexer.ranked_rows import rank, ranks_ahead
 from indexer.records import Filters, Hit, Place
 from indexer.row_block import RowBlock
 from indexer.sketch import FEWEST_ROWS, Sketch
@@ -131,35 +132,8 @@ class GalleryView:
         behind: only what its generation held and what ranks behind it. least: only scores from
         there up. without: images that are no matches, a few.
         """
-        hits, _ = self._rank(
-            query_D, k, self._columns.allowed(filters, behind), behind, least, without
-        )
-        return hits
-
-    def _rank(
-        self,
-        query_D: NDArray[np.float32],
-        k: int,
-        allowed_N: NDArray[np.bool_] | None,
-        behind: Place | None,
-        least: float,
-        without: Collection[int],
-    ) -> tuple[list[Hit], NDArray[np.int64]]:
-        """The hits, see `search`, and the ids of what ranks ahead of the place."""
-        # Of those ahead of the place, some may have gone since; none can have come.
-        num_fetched = k + len(without) + (0 if behind is None else behind.num_ahead)
-        ids_F, scores_F = self._index.search(query_D, num_fetched, allowed_N)
-        is_ahead_F = np.zeros(len(ids_F), np.bool_)
-        if behind is not None:
-            last = behind.last
-            is_ahead_F = (scores_F > last.score) | (
-                (scores_F == last.score) & (ids_F <= last.image_id)
-            )
-        kept_F = (scores_F >= least) & ~is_ahead_F
-        if without:
-            kept_F &= ~np.isin(ids_F, list(without))
-        ids_K, scores_K = ids_F[kept_F][:k], scores_F[kept_F][:k]
-        return list(map(Hit, ids_K.tolist(), scores_K.tolist())), ids_F[is_ahead_F]
+        allowed_N = self._columns.allowed(filters, behind)
+        return rank(self._index, query_D, k, allowed_N, behind, least, without)[0]
 
     def pool(
         self,
@@ -179,9 +153,8 @@ class GalleryView:
         shown: images that rank behind it and are in no pool any more.
         """
         allowed_N = self._columns.allowed(filters, behind)
-        ranked, ahead = self._rank(
-            query_D, num_hits + len(shown), allowed_N, behind, least, without
-        )
+        num_ranked = num_hits + len(shown)
+        ranked, ahead = rank(self._index, query_D, num_ranked, allowed_N, behind, least, without)
         shown = frozenset(shown)
         hits = [hit for hit in ranked if hit.image_id not in shown][:num_hits]
         ids_K = np.array([hit.image_id for hit in hits], np.int64)
@@ -193,6 +166,7 @@ class GalleryView:
         hits_K = found_K[np.argsort(self._index.ids[found_K])][np.argsort(np.argsort(ids_K))]
         vectors_ND = self._index.vectors()
         near = self._find_neighbours(hits_K, reach, allowed_N)
+        near = near[~ranks_ahead(self._index.ids[near], self._index.score(query_D, near), behind)]
         positions_P = np.concatenate([hits_K, np.setdiff1d(near, hits_K)])
         vectors_PD = vectors_ND[positions_P].astype(np.float32)
         scores_P = np.clip(vectors_PD @ query_D, -1, 1)

@@ -23,6 +23,8 @@ TOPICS: tuple[str, ...] = (
     "decode",
     "folder",
     "exact",
+    "approximate",
+    "filters",
     "start",
     "serving",
     "cache",

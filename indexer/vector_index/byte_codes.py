@@ -52,8 +52,12 @@ class ByteCodes:
         self._scanner = CodeScanner(dim, faiss.ScalarQuantizer.QT_8bit_direct_signed)
         self._num_fetched = _FIRST_FETCHED  # what past searches needed
 
+    def forget(self, num_kept: int, holes_M: NDArray[np.int64]) -> None:
+        """See Shortcut."""
+        self.cover.move(num_kept, holes_M)
+
     def learn(self, positions_A: NDArray[np.int64], vectors_AD: NDArray[np.float16]) -> None:
-        """Take in rows: those that follow on its reach, or that it doesn't know below."""
+        """See Shortcut."""
         numbers_AD = vectors_AD.astype(np.float32)
         codes_AD, lengths_A = self._encode(numbers_AD)
         self._largest_norm = max(self._largest_norm, float(_lengths(numbers_AD).max(initial=0)))
@@ -70,6 +74,7 @@ class ByteCodes:
         store: FlatStore,
         query_D: NDArray[np.float32],
         k: int,
+        num_allowed: int,
         allowed_N: NDArray[np.bool_] | None,
         others: Found,
     ) -> Found | None:
@@ -80,9 +85,9 @@ class ByteCodes:
         """
         reach = self.cover.reach
         allowed_N = _leave_out(self.cover.loose, reach, allowed_N)
-        num_allowed = reach if allowed_N is None else int(np.count_nonzero(allowed_N))
+        num_known = reach if allowed_N is None else int(np.count_nonzero(allowed_N))
         num_fetched = max(self._num_fetched, 2 * k)
-        while _SMALL_SHARE * num_fetched < num_allowed:
+        while _SMALL_SHARE * num_fetched < min(num_known, num_allowed):
             (positions_F, guesses_F), most_off = self.scan(query_D, num_fetched, allowed_N)
             first = store.best_of(query_D, k, positions_F[:k])
             found = _join(first, others)

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Positions and their scores."""
 
+_GATHERED = 512
+"""Rows copied together at a time: they stay in the cache."""
+
 
 class CodeScanner:
     """Thread-safe. A row's score depends on the query and its code alone, to the last bit."""
@@ -32,21 +35,33 @@ class CodeScanner:
         allowed_N: NDArray[np.bool_] | None,
     ) -> Found:
         """So many that are allowed, best first; there must be as many."""
-        positions_F = np.full(num, -1, np.int64)
-        scores_F = np.full(num, -np.inf, np.float32)
+        labels_F, scores_F = _make_heap(num)
         scanner, _held = self._scanner(allowed_N)
         scanner.set_query(faiss.swig_ptr(query_D))
-        scanner.set_list(0, 0.0)  # a label is a list's number and a position in it
-        scanner.scan_codes(
-            len(codes_N),
-            faiss.swig_ptr(codes_N.view(np.uint8)),
-            None,
-            faiss.swig_ptr(scores_F),
-            faiss.swig_ptr(positions_F),
-            num,
-        )
+        _scan(scanner, 0, codes_N, labels_F, scores_F)
         order_F = np.argsort(-scores_F)
-        return positions_F[order_F], scores_F[order_F]
+        return labels_F[order_F], scores_F[order_F]
+
+    def best_of(
+        self,
+        query_D: NDArray[np.float32],
+        codes_N: NDArray[Any],
+        positions_P: NDArray[np.int64],
+        num: int,
+    ) -> Found:
+        """So many of these rows, best first; reads them alone."""
+        labels_F, scores_F = _make_heap(num)
+        scanner, _held = self._scanner(None)
+        scanner.set_query(faiss.swig_ptr(query_D))
+        gathered_PD = np.empty((min(len(positions_P), _GATHERED), codes_N.shape[1]), codes_N.dtype)
+        for part, start in enumerate(range(0, len(positions_P), _GATHERED)):
+            picked_P = positions_P[start : start + _GATHERED]
+            rows_PD = gathered_PD[: len(picked_P)]
+            codes_N.take(picked_P, axis=0, out=rows_PD, mode="clip")  # the other modes copy twice
+            _scan(scanner, part, rows_PD, labels_F, scores_F)
+        places_F = (labels_F >> 32) * _GATHERED + (labels_F & 0xFFFFFFFF)
+        order_F = np.argsort(-scores_F)
+        return positions_P[places_F[order_F]], scores_F[order_F]
 
     def _scanner(self, allowed_N: NDArray[np.bool_] | None) -> tuple[Any, object]:
         """This thread's scanner of what is allowed, and what must live as long as it is used."""
@@ -66,3 +81,27 @@ class CodeScanner:
         return self._quantizer.select_InvertedListScanner(
             metric, None, is_label_a_position, selector, False
         )
+
+
+def _make_heap(num: int) -> Found:
+    return np.full(num, -1, np.int64), np.full(num, -np.inf, np.float32)
+
+
+def _scan(
+    scanner: Any,
+    part: int,
+    codes_N: NDArray[Any],
+    labels_F: NDArray[np.int64],
+    scores_F: NDArray[np.float32],
+) -> None:
+    """Put what is better into a heap. A label is the part's number, and below it, in 32 bits, the
+    position in it."""
+    scanner.set_list(part, 0.0)
+    scanner.scan_codes(
+        len(codes_N),
+        faiss.swig_ptr(codes_N.view(np.uint8)),
+        None,
+        faiss.swig_ptr(scores_F),
+        faiss.swig_ptr(labels_F),
+        len(labels_F),
+    )

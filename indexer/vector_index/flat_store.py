@@ -73,11 +73,12 @@ class FlatStore:
         self, query_D: NDArray[np.float32], k: int, positions_P: NDArray[np.int64]
     ) -> Found:
         """As `best`, of some rows. Reads them alone."""
-        vectors_PD = self.vectors()[positions_P]
-        places_F, scores_F = _best_and_equal(
-            k, len(positions_P), lambda most: self._scanner.best(query_D, vectors_PD, most, None)
+        vectors_ND = self.vectors()
+        return _best_and_equal(
+            k,
+            len(positions_P),
+            lambda most: self._scanner.best_of(query_D, vectors_ND, positions_P, most),
         )
-        return positions_P[places_F], scores_F
 
 
 def _best_and_equal(k: int, num: int, find: Callable[[int], Found]) -> Found:

@@ -11,10 +11,16 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from indexer.vector_index.byte_codes import ByteCodes
+from indexer.vector_index.cells import Cells, count_samples, train
 from indexer.vector_index.faiss_index import FaissIndex, Shortcut
+from indexer.vector_index.tuning import tune
 
 FEWEST_CODED = 10_000
 """Below, a scan of all takes half a millisecond, and steps would be made for too few rows."""
+
+FEWEST_IN_CELLS = 200_000
+"""Below, codes of a byte find the very best in less than a dozen milliseconds."""
+_FILLED_AT_ONCE = 10_000
 
 Lock = Callable[[], AbstractContextManager[object]]
 
@@ -30,10 +36,76 @@ def keep_up(
     reading: the index doesn't change meanwhile. writing: it is neither changed nor searched.
     stopped: asked now and then, to leave off. Of one index by one thread at a time.
     """
-    if index.shortcut is None:
+    shortcut = index.shortcut
+    if _outgrown(index, shortcut):
+        return _make_cells(index, reading, writing, stopped)
+    if shortcut is None:
         return _make_codes(index, reading, writing)
+    if isinstance(shortcut, Cells) and shortcut.stale:
+        _drop_stale(shortcut, writing)
     with writing():
-        return learn_some(index, index.shortcut)
+        # What is learned must not be stale: it would be dropped with it.
+        has_stale = isinstance(shortcut, Cells) and bool(shortcut.stale)
+        return has_stale or learn_some(index, shortcut)
+
+
+def _outgrown(index: FaissIndex, shortcut: Shortcut | None) -> bool:
+    """Whether it is time for cells, or for cells of another number and shape."""
+    trained_for = shortcut.num_trained if isinstance(shortcut, Cells) else FEWEST_IN_CELLS // 2
+    return len(index) >= 2 * trained_for
+
+
+def _make_cells(
+    index: FaissIndex, reading: Lock, writing: Lock, stopped: Callable[[], bool]
+) -> bool:
+    """Train, fill and tune cells to the side, then search by them."""
+    with reading():
+        num_rows = len(index)
+        stride = max(1, num_rows // count_samples(num_rows))
+        sample_SD = index.vectors()[::stride].copy()
+    cells = train(sample_SD, num_rows)
+    with writing():
+        index.coming = cells
+    try:
+        if not _fill(index, cells, reading, writing, stopped):
+            return False
+        settings = tune(cells, index.store, reading)
+        with writing():
+            cells.settings = settings
+            index.shortcut = cells
+    finally:
+        with writing():
+            index.coming = None
+    return True
+
+
+def _fill(
+    index: FaissIndex, cells: Cells, reading: Lock, writing: Lock, stopped: Callable[[], bool]
+) -> bool:
+    """Whether it got through."""
+    while not stopped():
+        if cells.stale:
+            _drop_stale(cells, writing)
+        with reading():
+            if cells.stale:
+                continue
+            start, end = cells.cover.reach, min(cells.cover.reach + _FILLED_AT_ONCE, len(index))
+            if start == end:
+                return True
+            vectors_AD = index.vectors()[start:end].copy()
+            # What moves there from now on is stale.
+            cells.cover.learn(range(start, end))
+        cells.enter(np.arange(start, end), vectors_AD)
+    return False
+
+
+def _drop_stale(cells: Cells, writing: Lock) -> None:
+    with writing():
+        stale = set(cells.stale)
+    kept = cells.without(stale)
+    with writing():
+        cells.faiss = kept
+        cells.stale -= stale
 
 
 def learn_some(index: FaissIndex, shortcut: Shortcut) -> bool:

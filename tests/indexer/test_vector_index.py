@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from indexer.protocols import VectorIndex
 from indexer.vector_index import byte_codes, faiss_index, upkeep
 from indexer.vector_index.byte_codes import ByteCodes
+from indexer.vector_index.cells import NUM_HITS, SHARES, Cells, Setting
 from indexer.vector_index.faiss_index import FaissIndex
 from indexer.vector_index.flat_store import FlatStore
 from indexer.vector_index.upkeep import keep_up_alone
@@ -29,12 +30,20 @@ class KeptUp(FaissIndex):
         super().add(ids_N[-20:], vectors_ND[-20:])
 
 
-@pytest.fixture(params=["vectors alone", "with codes"])
+@pytest.fixture(params=["vectors alone", "with codes", "with all cells"])
 def index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> VectorIndex:
     monkeypatch.setattr(faiss_index, "_FEW_ALLOWED", 20)
     monkeypatch.setattr(upkeep, "FEWEST_CODED", 500)
     monkeypatch.setattr(byte_codes, "_FIRST_FETCHED", 16)
+    if request.param == "with all cells":
+        monkeypatch.setattr(upkeep, "FEWEST_IN_CELLS", 600)
+        monkeypatch.setattr(upkeep, "tune", look_at_all)
     return FaissIndex(DIM) if request.param == "vectors alone" else KeptUp(DIM)
+
+
+def look_at_all(cells: Cells, *_: object) -> dict[tuple[int, float], Setting]:
+    setting = Setting(cells.faiss.nlist, 2 * NUM_ROWS)
+    return {(num, share): setting for num in NUM_HITS for share in SHARES}
 
 
 def draw_vectors(rng: np.random.Generator, num: int) -> NDArray[np.float16]:
