@@ -42,6 +42,8 @@ def measure_model(
     small = _find_small()  # a constant is the same of any model
     bare = fill(folder, small, 100)
     with serving(bare, small, constant=True) as constant, serving(filled, checkpoint) as real:
+        if num_pictures >= 100_000:
+            real.wait_until_idle()
         texts = iter(make_texts((rounds + 1) * 6 * num_texts, seed=0))
         found: list[tuple[Asked, Asked, Asked]] = []
         for _ in range(rounds + 1):
