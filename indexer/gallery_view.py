@@ -19,7 +19,9 @@ from indexer.ranked_rows import rank, ranks_ahead
 from indexer.records import Filters, Hit, Place
 from indexer.row_block import RowBlock
 from indexer.sketch import FEWEST_ROWS, Sketch
-from indexer.stored_arrays import LiveRows, StoredArrays
+from indexer.stored_arrays import LiveRows, StoredArray, StoredArrays
+from indexer.vector_index import packed_cells
+from indexer.vector_index.cells import Cells
 from indexer.vector_index.faiss_index import FaissIndex
 from indexer.vector_index.upkeep import Lock, keep_up
 
@@ -225,23 +227,36 @@ class GalleryView:
 
         The arrays stay right while rows are added, and until any are removed.
         """
-        return self._columns.known(), {
+        known, arrays = self._columns.known(), dict[str, StoredArray]()
+        if isinstance(self._index.shortcut, Cells):
+            known["cells"], arrays = packed_cells.pack(self._index.shortcut)
+        return known, {
             "ids": LiveRows.of(lambda: self._index.ids),
             "vectors": LiveRows.of(self._index.vectors),
             **self._columns.pack(),
             **({} if self._sketch is None else self._sketch.pack()),
+            **arrays,
         }
 
     @classmethod
-    def unpack(cls, dim: int, known: dict[str, Any], arrays: StoredArrays) -> GalleryView:
-        """The inverse of `pack`. Each array is read once, to where it stays."""
+    def unpack(
+        cls, dim: int, known: dict[str, Any], arrays: StoredArrays
+    ) -> tuple[GalleryView, Callable[[], None]]:
+        """The inverse of `pack`, and what is to be called once all that was read has been checked.
+        Each array is read once, to where it stays."""
         view = cls(dim)
         ids_N, vectors_ND = view._index.extend(arrays["ids"].shape[0])
         arrays["ids"].copy_to(ids_N)
         arrays["vectors"].copy_to(vectors_ND)
         view._columns = PictureColumns.unpack(known, arrays)
         view._sketch = Sketch.unpack(arrays)
-        return view
+        packed = packed_cells.read(arrays)
+
+        def complete() -> None:
+            if packed:
+                view._index.shortcut = packed_cells.unpack(known["cells"], packed)
+
+        return view, complete
 
     def _first_seqs(self, positions_R: NDArray[np.int64], block: RowBlock) -> NDArray[np.int64]:
         """Since when (U,) each of the rows has been there with this vector.

@@ -215,8 +215,8 @@ class LiveIndex:
                 log.warning("the index can't follow the catalogue: %s", error)
                 self._stop.wait(1.0)
             else:
-                num_rows = sum(len(view) for view in self._views.values())
-                self._snapshots.tend(self._seq, self._erased_seq, num_rows, self._take_snapshot)
+                held = self._seq, self._erased_seq, self.status().indexed
+                self._snapshots.tend(*held, self._take_snapshot)
 
     def _load(self) -> None:
         """From a snapshot; the first look at changes tells whether it is of this past."""
@@ -290,10 +290,10 @@ class LiveIndex:
         with ExitStack() as held:
             with self._apply_lock:
                 held.enter_context(self._moving_lock)
-                if self._applied is None:
-                    taken = None
-                else:
-                    packed = {key: view.pack() for key, view in self._views.items()}
+                taken = None
+                if self._applied is not None:
+                    with self._views_lock.reading():
+                        packed = {key: view.pack() for key, view in self._views.items()}
                     hold = self._views_lock.reading
                     taken = Snapshot(self._model, self._dim, self._applied, packed, hold)
             yield taken

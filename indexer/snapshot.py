@@ -94,17 +94,19 @@ def load(path: Path, model: str, dim: int) -> tuple[Change, dict[int, GalleryVie
                     f"snapshot {path}: its format, model and size are {found}, "
                     f"expected {(_FORMAT, model, dim)}"
                 )
-            views = {
+            unpacked = {
                 int(key): GalleryView.unpack(dim, known, _arrays_of(file, key))
                 for key, known in header["galleries"].items()
             }
             if file.check()[:_DIGEST_CHARS] != path.stem.partition("-")[2]:
                 raise Damaged("its checksum is not the one in its name")
+        for _, complete in unpacked.values():
+            complete()
     except _UNREADABLE as error:
         raise SnapshotInvalid(f"snapshot {path}: {error}") from error
     applied = header["applied"]
     applied["committed_at"] = datetime.fromisoformat(applied["committed_at"])
-    return Change(**applied), views
+    return Change(**applied), {key: view for key, (view, _) in unpacked.items()}
 
 
 def holds(path: Path, image_id: int) -> bool:

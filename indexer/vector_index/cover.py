@@ -18,6 +18,15 @@ class Cover:
         self._odd: set[int] = set()  # known, and nothing to go by
         self._loose_L: NDArray[np.int64] = np.empty(0, np.int64)
 
+    @classmethod
+    def of(cls, reach: int, unknown: Iterable[int]) -> Cover:
+        """One that knows the first `reach` positions, but for these."""
+        cover = cls()
+        cover.reach = reach
+        cover._unknown = set(unknown)
+        cover._settle()
+        return cover
+
     @property
     def loose(self) -> NDArray[np.int64]:
         """Positions (L,) below `reach`, ascending."""

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from benchmarks.performance.drawn_vectors import SHIPPED, SPREAD, DrawnVectors, Statistics, draw
+from indexer import snapshot
+from indexer.change_log import Change, IndexRow
+from indexer.columns import to_microseconds
+from indexer.errors import SnapshotInvalid
 from indexer.gallery_view import GalleryView
 from indexer.records import Filters, Generation, Place
-from indexer.vector_index import faiss_index, tuning, upkeep
+from indexer.row_block import RowBlock
+from indexer.snapshot import Snapshot
+from indexer.vector_index import faiss_index, packed_cells, tuning, upkeep
 from indexer.vector_index.cells import Cells, Setting
 from indexer.vector_index.faiss_index import FaissIndex
 from indexer.vector_index.upkeep import keep_up, keep_up_alone
@@ -174,3 +181,45 @@ def test_upkeep_leaves_off_when_it_is_stopped_and_holds_no_lock_while_it_trains(
     asked = iter([False, True])
     assert not keep_up(index, lock, lock, lambda: next(asked))
     assert index.shortcut is None and index.coming is None
+
+
+def test_cells_come_back_with_a_snapshot_once_all_of_it_was_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = draw(SHIPPED, NUM_ROWS, 20, dim=128)
+    ids = np.arange(1, NUM_ROWS + 1)
+    times = np.full(NUM_ROWS, to_microseconds(NOON))
+    nothing: list[frozenset[str]] = [frozenset()] * NUM_ROWS
+    view = GalleryView(128)
+    view.append(RowBlock(ids, ids, [None] * NUM_ROWS, times, nothing, world.pictures_ND))
+    while view.keep_up(nullcontext, nullcontext, lambda: False):
+        pass
+    rows = [
+        IndexRow(image_id, 1, NUM_ROWS + 1, None, NOON, (), world.pictures_ND[image_id])
+        for image_id in range(300, 340)
+    ]
+    view.update(range(1, 200), rows)  # so that some are stale, and some not known
+    cells = view._index.shortcut
+    assert isinstance(cells, Cells)
+    assert cells.stale
+    assert len(cells.cover.unknown)
+    change = Change(NUM_ROWS + 1, 1, 1, "remove", NOON)
+    path = snapshot.write(tmp_path, Snapshot("m", 128, change, {1: view.pack()}))
+    _, views = snapshot.load(path, "m", 128)
+    restored = views[1]
+    for further in (False, True):
+        while further and restored.keep_up(nullcontext, nullcontext, lambda: False):
+            pass
+        while further and view.keep_up(nullcontext, nullcontext, lambda: False):
+            pass
+        assert isinstance(restored._index.shortcut, Cells)
+        assert bool(restored._index.shortcut.stale) is not further
+        for query_D in world.texts_QD:
+            assert restored.search(query_D, 10, Filters()) == view.search(query_D, 10, Filters())
+
+    content = bytearray(path.read_bytes())
+    content[-100_000] ^= 1  # among the codes
+    path.write_bytes(content)
+    monkeypatch.setattr(packed_cells, "unpack", lambda *_: pytest.fail("it was not checked"))
+    with pytest.raises(SnapshotInvalid, match="checksum"):
+        snapshot.load(path, "m", 128)

@@ -89,7 +89,7 @@ def test_gallery_view_equals_a_loop(
             found = [(hit.image_id, hit.score) for hit in hits]
             assert found == best_of(held, query_D, limit, wanted)
         known, arrays = view.pack()
-        view = GalleryView.unpack(DIM, known, arrays)
+        view, _ = GalleryView.unpack(DIM, known, arrays)
 
 
 changes = st.lists(
@@ -155,7 +155,7 @@ def test_pages_are_one_ranking_whatever_happens_between_them(
             elif op == "add" and known is not None:  # a stranger, so that rows move
                 view.update((), [IndexRow(100 + seq, 1, seq, None, None, (), vector_D)])
         known_json, arrays = view.pack()
-        view = GalleryView.unpack(DIM, known_json, arrays)
+        view, _ = GalleryView.unpack(DIM, known_json, arrays)
     assert len({image_id for image_id, _ in shown}) == len(shown)
 
 

@@ -84,7 +84,7 @@ def test_people_are_the_same_with_a_sketch_and_without(monkeypatch: pytest.Monke
         held = draw_ids.choice(200, 60, replace=False).tolist()
         update(held[:30], held[30:])
         check()
-    views[0] = GalleryView.unpack(32, *views[0].pack())
+    views[0], _ = GalleryView.unpack(32, *views[0].pack())
     check()
     assert "sketch codes" in views[0].pack()[1]
     assert "sketch codes" not in views[1].pack()[1]
