@@ -18,6 +18,7 @@ from indexer.gallery_view import GalleryView
 from indexer.live_index import LiveIndex
 from indexer.records import Filters, ImageMetadata, PictureHeader
 from indexer.tables import changes, embeddings, images
+from indexer.vector_index import faiss_index, upkeep
 from tests.indexer.steps import at_once, wait_until
 
 DIM = 8
@@ -246,3 +247,26 @@ def test_search_never_sees_a_change_half_applied(
     monkeypatch.setattr(GalleryView, "_remove", remove_slowly)
     outcomes = at_once([search, search, embed_again])
     assert all(isinstance(number, int) and number > 5 for number in outcomes[:2]), outcomes
+
+
+def test_searches_get_a_shortcut_beside_them_and_find_the_same(
+    catalogue: Catalogue, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "FEWEST_CODED", 20)
+    monkeypatch.setattr(faiss_index, "_FEW_ALLOWED", 0)
+    catalogue.create_gallery("g")
+    ids = [embed(catalogue, seed) for seed in range(30)]
+    index = make()
+    before = index.search("g", unit(3), 5).hits
+
+    def reach() -> int:
+        shortcut = index.look("g", lambda view: view._index.shortcut)
+        return 0 if shortcut is None else shortcut.cover.reach
+
+    wait_until(lambda: reach() == 30)
+    assert index.search("g", unit(3), 5).hits == before
+    catalogue.holdings.remove_image(ids[4])
+    late = embed(catalogue, 3)
+    index.catch_up()
+    assert late in {hit.image_id for hit in index.search("g", unit(3), 5).hits}
+    wait_until(lambda: reach() == 30)
