@@ -138,7 +138,7 @@ def test_client_that_leaves_during_an_upload_is_no_error(
 
 
 def test_readiness_names_every_part(shared_api: Api) -> None:
-    names = ("database", "storage", "model", "index", "worker", "imports")
+    names = ("database", "storage", "model", "index", "worker", "imports", "maps")
     found = shared_api.http.get("/readyz").json()
     assert found == {"ready": True, "checks": dict.fromkeys(names, "ok")}
 
