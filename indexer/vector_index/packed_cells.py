@@ -16,7 +16,10 @@ _PREFIX = "cells "
 
 
 def pack(cells: Cells) -> tuple[dict[str, Any], dict[str, StoredArray]]:
-    """All of it, as it is now; see `unpack`. What is searched must not change meanwhile."""
+    """All of it, as it is now; see `unpack`. What is searched must not change meanwhile.
+
+    Codes of pictures that are gone are left out: nothing of those may reach a disk.
+    """
     settings = [
         [num_hits, share, setting.num_cells, setting.num_looked]
         for (num_hits, share), setting in cells.settings.items()
@@ -29,9 +32,8 @@ def pack(cells: Cells) -> tuple[dict[str, Any], dict[str, StoredArray]]:
     arrays: dict[str, NDArray[Any]] = {
         "mean": cells.mean_D,
         "axes": cells.axes_DK,
-        "codes": faiss.serialize_index(cells.faiss),
+        "codes": faiss.serialize_index(cells.without(cells.stale) if cells.stale else cells.faiss),
         "unknown": cells.cover.unknown,
-        "stale": np.array(sorted(cells.stale), np.int64),
     }
     return known, {_PREFIX + name: _still(array) for name, array in arrays.items()}
 
@@ -48,8 +50,8 @@ def read(arrays: StoredArrays) -> dict[str, NDArray[Any]]:
 
 def unpack(known: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Cells:
     """The inverse of `pack`. Only for what has been checked: FAISS trusts its bytes."""
-    mean_D, axes_DK, codes, unknown, stale = (
-        arrays[_PREFIX + name] for name in ("mean", "axes", "codes", "unknown", "stale")
+    mean_D, axes_DK, codes, unknown = (
+        arrays[_PREFIX + name] for name in ("mean", "axes", "codes", "unknown")
     )
     return Cells(
         mean_D,
@@ -61,7 +63,6 @@ def unpack(known: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Cells:
             for num_hits, share, num_cells, num_looked in known["settings"]
         },
         Cover.of(known["reach"], unknown.tolist()),
-        set(stale.tolist()),
     )
 
 

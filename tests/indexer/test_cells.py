@@ -213,7 +213,10 @@ def test_cells_come_back_with_a_snapshot_once_all_of_it_was_checked(
         while further and view.keep_up(nullcontext, nullcontext, lambda: False):
             pass
         assert isinstance(restored._index.shortcut, Cells)
-        assert bool(restored._index.shortcut.stale) is not further
+        assert not restored._index.shortcut.stale  # of pictures that are gone nothing was kept
+        num_unknown = len(restored._index.shortcut.cover.unknown)
+        reach = restored._index.shortcut.cover.reach
+        assert restored._index.shortcut.faiss.ntotal == reach - num_unknown
         for query_D in world.texts_QD:
             assert restored.search(query_D, 10, Filters()) == view.search(query_D, 10, Filters())
 
