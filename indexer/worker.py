@@ -28,6 +28,7 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 4.0  # whoever repairs something wants to see it work
 _FIRST_BATCH = 32  # as long as nobody knows how fast it goes; nothing is claimed beside it
 _BATCH_S = 1.0  # whoever stops a service, or waits for the first picture, waits for a batch
+_LEAST = 8  # fewer cost an encoder more each; unless the lease wants it
 _LEASE_SHARE = 1 / 8  # of a lease, that a batch may be in one stage: there are three, and delays
 
 
@@ -56,8 +57,8 @@ class Worker:
         on_commit: Callable[[], None] | None = None,
         on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
     ) -> None:
-        """batch_size: the most; fewer where they would take longer than a second, or an eighth of
-        lease_s. num_decoders: None for as many as there are cores, from 2 to 8.
+        """batch_size: the most; fewer where they would take longer than a second, but 8, or than an
+        eighth of lease_s. num_decoders: None for as many as there are cores, from 2 to 8.
 
         on_commit: called after each batch written. on_batch: called after each batch, however it
         ended, with its rows' number and its steps. Both by any thread.
@@ -197,8 +198,8 @@ class Worker:
         """A power of two: encoders are fastest on sizes that they know."""
         if not self._pace_s:
             return min(_FIRST_BATCH, self._batch_size)
-        within_s = min(_BATCH_S, _LEASE_SHARE * self._lease_s)
-        fitting = within_s / max(*self._pace_s.values(), 1e-9)
+        picture_s = max(*self._pace_s.values(), 1e-9)
+        fitting = min(max(_BATCH_S / picture_s, _LEAST), _LEASE_SHARE * self._lease_s / picture_s)
         return min(1 << int(math.log2(max(fitting, 1.0))), self._batch_size)
 
     @contextmanager
