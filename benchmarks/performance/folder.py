@@ -95,7 +95,7 @@ def _against_encoder_alone(
         tempfile.TemporaryDirectory() as folder,
         _filled(f"sqlite:///{folder}/p.db", pictures) as (catalogue, store),
     ):
-        worker = Worker(catalogue, store, encoder)
+        worker = Worker(catalogue, store, encoder, lease_s=60.0)  # as the service has it
         wall, cpu = _take_turns(
             {
                 "alone": lambda: encoder.encode_image(ready),
