@@ -34,9 +34,15 @@ _ROWS_A_CELL = 14
 
 
 def tune(
-    cells: Cells, store: FlatStore, reading: Callable[[], AbstractContextManager[object]]
+    cells: Cells,
+    store: FlatStore,
+    reading: Callable[[], AbstractContextManager[object]],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> dict[tuple[int, float], Setting]:
-    """The quickest settings that find LEAST_RECALL of the best hits; where none does, none."""
+    """The quickest settings that find LEAST_RECALL of the best hits; where none does, none.
+
+    stopped: asked now and then; what comes back then is worth nothing.
+    """
     generator = np.random.default_rng(0)
     with reading():
         rows_S = generator.integers(len(store), size=2_000)
@@ -44,7 +50,13 @@ def tune(
     queries_QD = make_queries(sample_SD - cells.mean_D, NUM_QUERIES, generator)
     settings: dict[tuple[int, float], Setting] = {}
     for share in SHARES:
-        ranks = [_rank_at(cells, store, reading, q, share, generator) for q in queries_QD]
+        ranks = [
+            _rank_at(cells, store, reading, query_D, share, generator)
+            for query_D in queries_QD
+            if not stopped()
+        ]
+        if stopped():
+            break
         for num_hits in NUM_HITS:
             setting = _choose(cells.faiss.nlist, [r[:, :num_hits] for r in ranks])
             if setting is not None:

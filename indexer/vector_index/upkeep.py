@@ -69,7 +69,9 @@ def _make_cells(
     try:
         if not _fill(index, cells, reading, writing, stopped):
             return False
-        settings = tune(cells, index.store, reading)
+        settings = tune(cells, index.store, reading, stopped)
+        if stopped():
+            return False
         with writing():
             cells.settings = settings
             index.shortcut = cells
