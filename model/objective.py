@@ -7,6 +7,7 @@ words, V vocabulary.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from model.config import ObjectiveConfig
@@ -70,13 +71,29 @@ class Objective:
 
         The bank is read before this batch is written into it.
         """
-        made = model(batch.pixels_B3HW, batch.tokens_BL, batch.hidden_BL, batch.answer_BL)
+        made, poor = self._encode(model, batch)
         image_GD, text_GD = self.gather(made.image_BD), self.gather(made.text_BD)
         losses = self._relate(image_GD, text_GD, batch, epoch)
         losses |= self._supervise(made, image_GD, text_GD, batch)
-        if self.config.consistency:
-            losses["consistency"] = self._compare_poor(model, batch, epoch)
+        if poor is not None:
+            losses["consistency"] = self._compare_poor(poor, epoch)
         return losses
+
+    def _encode(self, model: Model, batch: Batch) -> tuple[Outputs, Outputs | None]:
+        """What is made of the pairs, clean and poor: in one pass, for a GPU at this size waits
+        longer for the next thing to do than it works on it."""
+        if not self.config.consistency:
+            clean = batch.pixels_B3HW, batch.tokens_BL, batch.hidden_BL, batch.answer_BL
+            return model(*clean), None
+        assert batch.poor_pixels_B3HW is not None and batch.poor_tokens_BL is not None
+        if batch.hidden_BL is not None:
+            made = model(batch.pixels_B3HW, batch.tokens_BL, batch.hidden_BL, batch.answer_BL)
+            return made, model(batch.poor_pixels_B3HW, batch.poor_tokens_BL)
+        both = model(
+            torch.cat([batch.pixels_B3HW, batch.poor_pixels_B3HW]),
+            torch.cat([batch.tokens_BL, batch.poor_tokens_BL]),
+        )
+        return _half(both, 0), _half(both, 1)
 
     def _relate(
         self, image_GD: Tensor, text_GD: Tensor, batch: Batch, epoch: int
@@ -120,9 +137,7 @@ class Objective:
         loss = masked_language_modelling(word_logits_MV, batch.answer_BL[is_hidden_BL])
         return loss * num_processes / num_words_G.sum()
 
-    def _compare_poor(self, model: Model, batch: Batch, epoch: int) -> Tensor:
-        assert batch.poor_pixels_B3HW is not None and batch.poor_tokens_BL is not None
-        made = model(batch.poor_pixels_B3HW, batch.poor_tokens_BL)
+    def _compare_poor(self, made: Outputs, epoch: int) -> Tensor:
         image_GD, text_GD = self.gather(made.image_BD), self.gather(made.text_BD)
         if epoch >= self.config.local_from_epoch:
             return self._match_locally(image_GD, text_GD)
@@ -153,3 +168,10 @@ class Objective:
             anchor=config.anchor,
             temperature=config.temperature,
         )
+
+
+def _half(both: Outputs, number: int) -> Outputs:
+    """Of what was made of two batches in one, the first's (0) or the second's (1)."""
+    image_BD, text_BD, *others = (None if made is None else made.chunk(2)[number] for made in both)
+    assert image_BD is not None and text_BD is not None
+    return Outputs(image_BD, text_BD, *others)
