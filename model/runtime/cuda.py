@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.encoder import DualEncoder
+from model.runtime.add_norm import choose_add_norm
 from model.runtime.base import Limits
 from model.runtime.plain_towers import PlainImageTower, PlainTextTower
 
@@ -36,10 +37,9 @@ class CudaEngine:
         self._device = encoder.device
         self._dtype = choose_dtype(encoder.device)
         self._context_length = encoder.architecture.context_length
-        self._images = Replays(PlainImageTower(encoder, self._dtype).eval(), encoder.device)
-        self._texts = Replays(
-            PlainTextTower(encoder, self._dtype).eval(), encoder.device, is_urgent=True
-        )
+        how = self._dtype, choose_add_norm(encoder.device, self._dtype)
+        self._images = Replays(PlainImageTower(encoder, *how), encoder.device)
+        self._texts = Replays(PlainTextTower(encoder, *how), encoder.device, is_urgent=True)
         height_px, width_px = encoder.image_size
         self._ferry = Ferry((BATCHES[-1], height_px, width_px, 3), encoder.device)
 

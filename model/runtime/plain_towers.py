@@ -10,12 +10,15 @@ width of a tower, D embedding.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from open_clip.transformer import LayerScale, QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 
 from model.encoder import DualEncoder
+from model.runtime.add_norm import AddNorm, add_norm_by_torch
 
 _QUICK = 1.702  # QuickGELU(x) = x * sigmoid(1.702 x) = SiLU(1.702 x) / 1.702
 _MIDDLE = 117  # near CLIP's mean; uint8 less this is exact in bfloat16
@@ -55,35 +58,36 @@ class PlainBlock(nn.Module):
         self.is_quick = isinstance(_activation(block), QuickGELU)
         scale = _QUICK if self.is_quick else 1.0
         inner, outer = block.mlp.c_fc, block.mlp.c_proj
-        self.norms = nn.ModuleList([_norm(block.ln_1, dtype), _norm(block.ln_2, dtype)])
+        self.norms = _norm(block.ln_1, dtype), _norm(block.ln_2, dtype)
         self.to_qkv = _linear(block.attn.in_proj_weight, block.attn.in_proj_bias, dtype)
         self.from_heads = _linear(block.attn.out_proj.weight, block.attn.out_proj.bias, dtype)
         self.inner = _linear(inner.weight * scale, inner.bias * scale, dtype)
         self.outer = _linear(outer.weight / scale, outer.bias, dtype)
 
-    def forward(self, hidden_BLN: Tensor, is_causal: bool) -> Tensor:
-        """The next (B, L, N)."""
-        queries, keys, values = self._split(self.to_qkv(self.norms[0](hidden_BLN)), 3)
+    def attend(self, normed_BLN: Tensor, is_causal: bool) -> Tensor:
+        """What attention adds to (B, L, N)."""
+        queries, keys, values = self._split(self.to_qkv(normed_BLN), 3)
         mixed_BALN = F.scaled_dot_product_attention(queries, keys, values, is_causal=is_causal)
-        return self._finish(hidden_BLN, mixed_BALN)
+        return self._join(mixed_BALN)
 
-    def read(self, hidden_BLN: Tensor, row_B: Tensor | None) -> Tensor:
-        """The next at one row alone, (B, 1, N): the first, or `row_B`, which sees those before."""
-        width = hidden_BLN.shape[2]
-        normed_BLN = self.norms[0](hidden_BLN)
-        if row_B is None:
-            mask_B11L = None
-            one_B1N, normed_B1N = hidden_BLN[:, :1], normed_BLN[:, :1]
-        else:
-            seen_L = torch.arange(hidden_BLN.shape[1], device=row_B.device)
+    def attend_at(self, normed_BLN: Tensor, row_B: Tensor | None) -> Tensor:
+        """What it adds to one row, (B, 1, N): the first, or `row_B`, which sees those before."""
+        width, mask_B11L = normed_BLN.shape[2], None
+        if row_B is not None:
+            seen_L = torch.arange(normed_BLN.shape[1], device=row_B.device)
             mask_B11L = (seen_L <= row_B[:, None])[:, None, None]
-            at_B1N = row_B[:, None, None].expand(-1, 1, width)
-            one_B1N, normed_B1N = hidden_BLN.gather(1, at_B1N), normed_BLN.gather(1, at_B1N)
         weight, bias = self.to_qkv.weight, self.to_qkv.bias
-        (query_BA1N,) = self._split(F.linear(normed_B1N, weight[:width], bias[:width]), 1)
+        one_B1N = pick_row(normed_BLN, row_B)
+        (query_BA1N,) = self._split(F.linear(one_B1N, weight[:width], bias[:width]), 1)
         keys, values = self._split(F.linear(normed_BLN, weight[width:], bias[width:]), 2)
         mixed_BA1N = F.scaled_dot_product_attention(query_BA1N, keys, values, attn_mask=mask_B11L)
-        return self._finish(one_B1N, mixed_BA1N)
+        return self._join(mixed_BA1N)
+
+    def think(self, normed_BLN: Tensor) -> Tensor:
+        """What the two layers add to (B, L, N)."""
+        inner = self.inner(normed_BLN)
+        added_BLN: Tensor = self.outer(F.silu(inner) if self.is_quick else F.gelu(inner))
+        return added_BLN
 
     def _split(self, joined: Tensor, parts: int) -> tuple[Tensor, ...]:
         """(B, L, parts * N) -> each part by heads, (B, heads, L, N / heads)."""
@@ -91,18 +95,54 @@ class PlainBlock(nn.Module):
         split = joined.view(batch, length, parts, self.num_heads, -1)
         return split.permute(2, 0, 3, 1, 4).unbind(0)
 
-    def _finish(self, hidden_BLN: Tensor, mixed_BALN: Tensor) -> Tensor:
-        hidden_BLN = hidden_BLN + self.from_heads(mixed_BALN.transpose(1, 2).flatten(2))
-        inner = self.inner(self.norms[1](hidden_BLN))
-        grown = F.silu(inner) if self.is_quick else F.gelu(inner)
-        made_BLN: Tensor = hidden_BLN + self.outer(grown)
-        return made_BLN
+    def _join(self, mixed_BALN: Tensor) -> Tensor:
+        added_BLN: Tensor = self.from_heads(mixed_BALN.transpose(1, 2).flatten(2))
+        return added_BLN
+
+
+class PlainBlocks(nn.Module):
+    """A tower's blocks in a row, and the norm after them, at the one row that is read."""
+
+    def __init__(
+        self,
+        blocks: nn.ModuleList,
+        norm_after: nn.LayerNorm,
+        dtype: torch.dtype,
+        add_norm: AddNorm,
+    ) -> None:
+        super().__init__()
+        self._blocks = [PlainBlock(block, dtype) for block in blocks]
+        self.norm_after = _norm(norm_after, dtype)
+        self._add_norm = add_norm
+
+    def forward(self, hidden_BLN: Tensor, row_B: Tensor | None, *, is_causal: bool) -> Tensor:
+        """(B, N) at the first row, or at `row_B`."""
+        add_norm, last = self._add_norm, self._blocks[-1]
+        normed_BLN = self._blocks[0].norms[0](hidden_BLN)
+        for block, following in pairwise(self._blocks):
+            attended_BLN = block.attend(normed_BLN, is_causal)
+            hidden_BLN, normed_BLN = add_norm(hidden_BLN, attended_BLN, block.norms[1])
+            thought_BLN = block.think(normed_BLN)
+            hidden_BLN, normed_BLN = add_norm(hidden_BLN, thought_BLN, following.norms[0])
+        one_B1N = pick_row(hidden_BLN, row_B)
+        attended_B1N = last.attend_at(normed_BLN, row_B)
+        one_B1N, normed_B1N = add_norm(one_B1N, attended_B1N, last.norms[1])
+        return add_norm(one_B1N, last.think(normed_B1N), self.norm_after)[1][:, 0]
+
+
+def pick_row(hidden_BLN: Tensor, row_B: Tensor | None) -> Tensor:
+    """(B, 1, N): the first row of each, or `row_B`."""
+    if row_B is None:
+        return hidden_BLN[:, :1].contiguous()
+    return hidden_BLN.gather(1, row_B[:, None, None].expand(-1, 1, hidden_BLN.shape[2]))
 
 
 class PlainImageTower(nn.Module):
     """uint8 RGB (B, H, W, 3) of the encoder's image size -> unit float32 (B, D)."""
 
-    def __init__(self, encoder: DualEncoder, dtype: torch.dtype) -> None:
+    def __init__(
+        self, encoder: DualEncoder, dtype: torch.dtype, add_norm: AddNorm = add_norm_by_torch
+    ) -> None:
         super().__init__()
         self.first_N: Tensor
         self.places_LN: Tensor
@@ -117,9 +157,9 @@ class PlainImageTower(nn.Module):
         first_N = visual.class_embedding + places_LN[0]
         self.register_buffer("first_N", first_N.detach().to(dtype))
         self.register_buffer("places_LN", places_LN[1:].detach().to(dtype))
-        self.norm_before = _norm(visual.ln_pre, dtype)
-        self.blocks = _blocks(visual.transformer.resblocks, dtype)
-        self.norm_after = _norm(visual.ln_post, dtype)
+        before = visual.ln_pre  # an identity where the architecture has none
+        self.norm_before = _norm(before, dtype) if isinstance(before, nn.LayerNorm) else before
+        self.blocks = PlainBlocks(visual.transformer.resblocks, visual.ln_post, dtype, add_norm)
         self.register_buffer("proj_ND", visual.proj.detach().to(dtype))
 
     def forward(self, pixels_BHW3: Tensor) -> Tensor:
@@ -130,17 +170,16 @@ class PlainImageTower(nn.Module):
         embedded_BLN = self.patches(patches.to(places_LN.dtype) - _MIDDLE) + places_LN
         first_B1N = self.first_N.expand(batch, 1, -1)
         hidden_BLN = self.norm_before(torch.cat([first_B1N, embedded_BLN], dim=1))
-        for block in self.blocks[:-1]:
-            hidden_BLN = block(hidden_BLN, is_causal=False)
-        one_B1N = self.norm_after(_last(self.blocks).read(hidden_BLN, None))
-        image_BD: Tensor = one_B1N[:, 0] @ self.proj_ND
+        image_BD: Tensor = self.blocks(hidden_BLN, None, is_causal=False) @ self.proj_ND
         return F.normalize(image_BD.float(), dim=-1)
 
 
 class PlainTextTower(nn.Module):
     """Tokens (B, L) long, 0 after the end -> unit float32 (B, D)."""
 
-    def __init__(self, encoder: DualEncoder, dtype: torch.dtype) -> None:
+    def __init__(
+        self, encoder: DualEncoder, dtype: torch.dtype, add_norm: AddNorm = add_norm_by_torch
+    ) -> None:
         super().__init__()
         self.words_VN: Tensor
         self.places_LN: Tensor
@@ -148,33 +187,17 @@ class PlainTextTower(nn.Module):
         clip = encoder.clip
         self.register_buffer("words_VN", clip.token_embedding.weight.detach().to(dtype))
         self.register_buffer("places_LN", clip.positional_embedding.detach().to(dtype))
-        self.blocks = _blocks(clip.transformer.resblocks, dtype)
-        self.norm_after = _norm(clip.ln_final, dtype)
+        self.blocks = PlainBlocks(clip.transformer.resblocks, clip.ln_final, dtype, add_norm)
         self.register_buffer("proj_ND", clip.text_projection.detach().to(dtype))
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         hidden_BLN = F.embedding(tokens_BL, self.words_VN) + self.places_LN[: tokens_BL.shape[1]]
-        for block in self.blocks[:-1]:
-            hidden_BLN = block(hidden_BLN, is_causal=True)
-        last = _last(self.blocks).read(hidden_BLN, tokens_BL.argmax(dim=1))
-        one_B1N = self.norm_after(last)
-        text_BD: Tensor = one_B1N[:, 0] @ self.proj_ND
+        ends_B = tokens_BL.argmax(dim=1)
+        text_BD: Tensor = self.blocks(hidden_BLN, ends_B, is_causal=True) @ self.proj_ND
         return F.normalize(text_BD.float(), dim=-1)
 
 
-def _blocks(blocks: nn.ModuleList, dtype: torch.dtype) -> nn.ModuleList:
-    return nn.ModuleList(PlainBlock(block, dtype) for block in blocks)
-
-
-def _last(blocks: nn.ModuleList) -> PlainBlock:
-    block = blocks[-1]
-    assert isinstance(block, PlainBlock)
-    return block
-
-
-def _norm(norm: nn.Module, dtype: torch.dtype) -> nn.Module:
-    if not isinstance(norm, nn.LayerNorm):
-        return norm
+def _norm(norm: nn.LayerNorm, dtype: torch.dtype) -> nn.LayerNorm:
     made = nn.LayerNorm(norm.normalized_shape, norm.eps, device=norm.weight.device, dtype=dtype)
     made.load_state_dict(norm.state_dict())
     return made

@@ -26,6 +26,7 @@ from model.recipe import load_recipe
 from model.relations import measure_relations
 from model.run_folder import METRICS
 from model.runtime import Runtime, load_runtime
+from model.runtime.add_norm import add_norm_by_torch, add_norm_by_triton, choose_add_norm
 from model.trainer import fit
 from model.watch import Watch
 from tests.model.conftest import TINY, make_split
@@ -139,6 +140,21 @@ def test_engine_gives_the_encoders_vectors(num: int) -> None:
         assert ours.dtype == np.float32
         np.testing.assert_allclose((ours * ours).sum(axis=1), 1, atol=1e-5)
         assert (ours * expected).sum(axis=1).min() > 0.9998
+
+
+@pytest.mark.parametrize("width", [64, 192, 768])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sum_and_norm_in_one_kernel_are_torchs(width: int, dtype: torch.dtype) -> None:
+    assert choose_add_norm(CUDA, dtype) is add_norm_by_triton
+    left, right = (torch.randn(5, 7, width, device=CUDA, dtype=dtype) for _ in range(2))
+    norm = torch.nn.LayerNorm(width, device=CUDA, dtype=dtype)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    with torch.inference_mode():
+        for ours, expected in zip(
+            add_norm_by_triton(left, right, norm), add_norm_by_torch(left, right, norm), strict=True
+        ):
+            torch.testing.assert_close(ours, expected, rtol=0.02, atol=0.02)
 
 
 def test_many_threads_share_the_engine() -> None:
