@@ -28,6 +28,7 @@ TOPICS: tuple[str, ...] = (
     "start",
     "serving",
     "cache",
+    "gpu",
 )
 RESULTS = Path(__file__).parents[1] / "results.json"
 
