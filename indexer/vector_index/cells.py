@@ -6,8 +6,8 @@ best, so all scores are exact, and what it misses is a matter of measure: tuning
 The vectors' mean is taken off, for all pictures lie in a narrow cone that a description is far
 outside of; and they are turned onto the axes along which they differ most, of which the last, which
 tell little, are left out. Then they are turned once more at random among those, for product
-quantization serves all of its numbers alike: without it, recall in a spread-out world was 0.44
-in place of 0.89 (benchmarks/performance/approximate.py).
+quantization serves all of its numbers alike: without it, recall in a spread-out world was 0.64
+in place of 0.98 (docs/performance.md).
 
 Shapes: N vectors held, S sampled, A added, F found, K axes kept, D embedding.
 """
