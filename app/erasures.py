@@ -9,7 +9,7 @@ from app.access.caller import Caller
 from app.access.schemas import ErasureProof, TraceFound
 from indexer.catalogue import Catalogue
 from indexer.erasure.traces import find_frame_traces, find_traces
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 
 def prove_on_record(

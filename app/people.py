@@ -15,7 +15,7 @@ from app.query.schemas import MAX_PEOPLE, Person, SearchOptions
 from app.services import Services
 from app.settings import Settings
 from app.views import show_sighting
-from indexer.people import MARGIN, split_people
+from indexer.index.people import MARGIN, split_people
 from indexer.records import Filters, Generation, Hit, Image, Place
 
 HITS_EACH = 3  # pictures looked at for each person asked for, at first

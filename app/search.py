@@ -31,8 +31,8 @@ from app.query.schemas import (
 from app.services import Services
 from app.views import show_sighting
 from indexer.errors import GalleryNotFound
-from indexer.pulse import Lap
 from indexer.records import SLUG, Box, Filters, Generation, Hit, Image, Place, Ranking
+from indexer.work.pulse import Lap
 
 T = TypeVar("T")
 

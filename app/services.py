@@ -18,13 +18,13 @@ from app.query.picture import PictureVectors
 from app.query.verdict import Judge
 from app.query_vectors import QueryVectors
 from app.settings import Settings
-from indexer import notices
 from indexer.catalogue import Catalogue
+from indexer.database import notices
 from indexer.frames.worker import FrameWorker
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 
 if TYPE_CHECKING:
     from app.imports.runner import ImportRunner  # which is given some of these

@@ -23,17 +23,17 @@ from app.query.verdict import make_judge
 from app.query_vectors import QueryVectors
 from app.services import Services
 from app.settings import Settings
-from indexer import migrate
 from indexer.catalogue import Catalogue
+from indexer.database import migrate
 from indexer.erasure.replay import obey_ledger
 from indexer.erasure.survey import is_another_storage
 from indexer.frames.worker import FrameWorker, Threshold
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
 from indexer.protocols import Detector, ImageEncoder, TextEncoder
-from indexer.pulse import Lap
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.pulse import Lap
+from indexer.work.worker import Worker
 
 if TYPE_CHECKING:
     from model.data.street import Frame

@@ -36,9 +36,9 @@ from app.settings import Settings
 from app.wiring import load_encoder
 from indexer import change_log
 from indexer.catalogue import Catalogue
+from indexer.database.migrate import upgrade
 from indexer.maps.layout import lay_out
-from indexer.migrate import upgrade
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import embeddings, images
 
 MAP = "/galleries/crowd/map"

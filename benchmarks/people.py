@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.people import group_people, join_hits
+from indexer.index.people import group_people, join_hits
 from model import load_encoder
 from model.clustering import ClusteringMetrics, clustering_metrics
 from model.config import SyntheticConfig

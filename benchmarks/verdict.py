@@ -31,7 +31,7 @@ from benchmarks.verdict_ways import (
     statistics,
 )
 from benchmarks.verdict_world import World, choose, config_of, load_world
-from indexer.score_tail import (
+from indexer.index.score_tail import (
     FEWEST_PICTURES,
     MatchScores,
     fit_strangers,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.verdict_ways import Scores
-from indexer.score_tail import count_words
+from indexer.index.score_tail import count_words
 from model.calibration import cut_all
 from model.config import SyntheticConfig
 from model.data.synthetic.outfit import sample_identity

@@ -1,6 +1,6 @@
 """Galleries and their pictures in the database.
 
-What adds and removes pictures is in holdings.py, work on pending ones in work_queue.py, the order
+What adds and removes pictures is in holdings.py, work on pending ones in work/queue.py, the order
 of changes in change_log.py, access keys and who did what in access/, bulk imports in imports/, maps
 in maps/, whole frames in frames/, and cases in cases/; a Catalogue has one of each.
 """
@@ -20,7 +20,7 @@ from indexer.access.audit_log import AuditLog
 from indexer.access.key_ring import KeyRing
 from indexer.cases.book import CaseBook
 from indexer.change_log import ChangeLog
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.erasure.orphan_list import OrphanList
 from indexer.errors import (
     BadMetadata,
@@ -49,7 +49,7 @@ from indexer.records import (
     is_storable,
 )
 from indexer.tables import embeddings, galleries, images
-from indexer.work_queue import WorkQueue
+from indexer.work.queue import WorkQueue
 
 __all__ = ["SLUG", "Catalogue"]
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
 
-from indexer import notices
-from indexer.database import CHANGES_LOCK, Database
-from indexer.row_block import RowBlock
-from indexer.row_reader import read_blocks
+from indexer.database import notices
+from indexer.database.transactions import CHANGES_LOCK, Database
+from indexer.index.row_block import RowBlock
+from indexer.index.row_reader import read_blocks
 from indexer.tables import changes, embeddings, images
 
 Op = Literal["add", "remove", "drop"]

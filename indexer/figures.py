@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import case, func, select
 
 from indexer.change_log import newest_seq
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.frames.tables import frames
 from indexer.tables import images
 

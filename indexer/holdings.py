@@ -23,7 +23,7 @@ from sqlalchemy import (
 from indexer import change_log
 from indexer.cases.rows import empty_exhibits
 from indexer.cases.tables import cases
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.erasure.ledger import Erased, Ledger, Record, recording
 from indexer.erasure.orphan_list import OWNERS, OrphanList, in_parts
 from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold

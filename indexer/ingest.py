@@ -13,9 +13,9 @@ from typing import BinaryIO, Protocol, cast
 from sqlalchemy import Connection
 
 from indexer.catalogue import Catalogue
-from indexer.decode import read_header
 from indexer.erasure.deletion import sweep_one
 from indexer.errors import BadPicture, IndexerError
+from indexer.pictures.decode import read_header
 from indexer.records import (
     MAX_FILE_NAME_CHARS,
     Accepted,
@@ -26,7 +26,7 @@ from indexer.records import (
     PictureLimits,
     Refused,
 )
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 _CHUNK_BYTES = 2**20
 _SPOOL_BYTES = 2 * 2**20

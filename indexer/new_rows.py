@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import ColumnElement, Connection, Table, select, update
 
-from indexer import notices
-from indexer.database import Database
+from indexer.database import notices
+from indexer.database.transactions import Database
 from indexer.erasure.orphan_list import in_parts
 from indexer.records import ImageMetadata, PictureHeader
 

@@ -66,9 +66,9 @@ class UtcDateTime(_Decorator):
 
 
 def work_columns() -> tuple[Column[Any], ...]:
-    """Of a table whose rows are worked on, see leases.py: one with work left may be claimed from
-    claimable_at on. A claim moves that to the end of its lease and sets the fencing token; only
-    who holds the token may go on with the row."""
+    """Of a table whose rows are worked on, see work/leases.py: one with work left may be claimed
+    from claimable_at on. A claim moves that to the end of its lease and sets the fencing token;
+    only who holds the token may go on with the row."""
     return (
         Column("attempts", Integer, nullable=False, server_default="0"),
         Column("claimable_at", UtcDateTime(), nullable=False),

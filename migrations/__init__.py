@@ -1,1 +1,1 @@
-"""The database's schema, step by step. Run through indexer.migrate, or `alembic` by hand."""
+"""The schema, step by step. Run by indexer.database.migrate, or `alembic` by hand."""

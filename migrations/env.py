@@ -1,7 +1,7 @@
 """How Alembic reaches the database: on the connection it is given, else on PASSERBY_DATABASE_URL.
 
 Commands with a URL are for developers (`alembic revision --autogenerate`); the program itself
-goes through indexer.migrate, which holds the lock.
+goes through indexer.database.migrate, which holds the lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 import indexer.catalogue  # noqa: F401  all tables are in metadata then
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.tables import UtcDateTime, metadata
 
 

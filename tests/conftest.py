@@ -21,8 +21,8 @@ from PIL import Image, ImageColor
 from sqlalchemy import make_url
 
 from indexer.catalogue import Catalogue
-from indexer.migrate import upgrade
-from indexer.storage import ObjectStore
+from indexer.database.migrate import upgrade
+from indexer.storage.object_store import ObjectStore
 from tests.postgresql import ensure_user
 
 

@@ -16,15 +16,15 @@ CLIENTS = {
 CALLS = {"create_connection", "open_connection", "urlopen", "urlretrieve", "connect", "connect_ex"}
 # Each reaches what the operator has configured, never what a request names.
 ALLOWED = {
-    ("indexer/storage.py", "obstore"),  # PASSERBY_STORAGE_URL
-    ("indexer/bucket_file.py", "obstore"),  # an object of a bucket that is open already
+    ("indexer/storage/object_store.py", "obstore"),  # PASSERBY_STORAGE_URL
+    ("indexer/storage/bucket_file.py", "obstore"),  # an object of a bucket that is open already
     ("app/imports/places.py", "obstore"),  # PASSERBY_IMPORT_FROM, off by default
     ("app/commands/desk.py", "app.client"),  # --server of the command line
     ("app/commands/ingest_remote.py", "app.client"),  # the same
     ("app/monitoring/tracing.py", "opentelemetry.exporter"),  # OTEL_EXPORTER_OTLP_ENDPOINT
     ("app/commands/server.py", "socket"),  # listens
-    ("indexer/database.py", "psycopg"),  # PASSERBY_DATABASE_URL
-    ("indexer/database.py", "connect"),  # the engine's
+    ("indexer/database/transactions.py", "psycopg"),  # PASSERBY_DATABASE_URL
+    ("indexer/database/transactions.py", "connect"),  # the engine's
 }
 
 

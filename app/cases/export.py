@@ -40,10 +40,10 @@ from app.settings import Settings
 from indexer.access.audit_log import AuditRow
 from indexer.cases.rows import told_of
 from indexer.catalogue import Catalogue
-from indexer.decode import make_thumbnail
 from indexer.errors import BadPicture, ObjectMissing
+from indexer.pictures.decode import make_thumbnail
 from indexer.records import Box
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 _CHUNK_BYTES = 2**18
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from indexer.catalogue import Catalogue
     from indexer.records import ImageMetadata
-    from indexer.storage import ObjectStore
+    from indexer.storage.object_store import ObjectStore
 
 GALLERY = "demo"
 SEED = 2026

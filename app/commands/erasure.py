@@ -13,7 +13,7 @@ from indexer.records import MAX_ID
 
 if TYPE_CHECKING:
     from indexer.catalogue import Catalogue
-    from indexer.storage import ObjectStore
+    from indexer.storage.object_store import ObjectStore
 
 MAX_LISTED = 20
 

@@ -22,7 +22,7 @@ from app.frames.schemas import FrameDetail, FrameTotals
 from indexer.catalogue import Catalogue
 from indexer.frames.catalogue import Frame, FrameCounts, Frames
 from indexer.frames.worker import FrameWorker
-from indexer.worker import Worker
+from indexer.work.worker import Worker
 
 IDLE_S = 0.2
 LOOK_EVERY_S = 0.5  # on a server

@@ -85,7 +85,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
         load_encoder,
         open_data,
     )
-    from indexer import notices
+    from indexer.database import notices
 
     tracing = start_tracing()
     catalogue, store = open_data(settings)

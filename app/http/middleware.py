@@ -24,7 +24,7 @@ from app.schemas import Problem
 from app.services import Services
 from app.settings import Settings
 from indexer.access.key_ring import KEY_PREFIX
-from indexer.pulse import Lap
+from indexer.work.pulse import Lap
 
 MB = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")

@@ -10,7 +10,7 @@ from app.imports.sweep import drop_archive
 from indexer.catalogue import Catalogue
 from indexer.errors import ImportEnded, IndexerError
 from indexer.imports.jobs import ImportJob
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 
 def cancel_on_record(

@@ -28,7 +28,7 @@ from app.ingest.uploads import shown_name
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
 from indexer.imports.jobs import ImportJob, ImportRequest
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 ARCHIVE_TYPES = (
     "application/zip",

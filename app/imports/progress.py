@@ -13,14 +13,14 @@ from app.ingest.sidecar import Row
 from app.ingest.uploads import picture_limits, shown_name
 from app.settings import Settings
 from indexer.catalogue import Catalogue
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import BadPicture
 from indexer.imports.jobs import ImportJob
 from indexer.imports.work import EntryResult, ImportWork
 from indexer.ingest import Arrival, Outcome, examine, keep, open_copy
-from indexer.leases import Lease
 from indexer.records import Accepted, Duplicate, Refused
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
+from indexer.work.leases import Lease
 
 # Entries that share their commits. A crash costs as many again, and their bytes wait in memory.
 GROUP_PICTURES = 16

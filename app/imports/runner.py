@@ -26,9 +26,9 @@ from indexer.errors import (
     StorageUnavailable,
 )
 from indexer.imports.jobs import ImportJob
-from indexer.leases import Lease, LeaseLost
-from indexer.loop import Loop
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
+from indexer.work.leases import Lease, LeaseLost
+from indexer.work.loop import Loop
 
 log = logging.getLogger(__name__)
 

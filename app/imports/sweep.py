@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from indexer.catalogue import Catalogue
 from indexer.imports.jobs import ImportJob
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 KEPT_DAYS = 30.0
 # An archive is stored before its import is on record; what has none by then never will.

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from app.maps.schemas import MapPointList
 from app.services import Services
-from indexer.columns import NO_TIME
 from indexer.errors import MapNotDrawn
-from indexer.gallery_view import GalleryView, PictureTable
+from indexer.index.columns import NO_TIME
+from indexer.index.gallery_view import GalleryView, PictureTable
 from indexer.maps.jobs import MapJob, MapPoints
 from indexer.maps.layout import NOBODY, place
 

@@ -25,8 +25,8 @@ from app import __version__
 from app.monitoring.readiness import OK, Watches
 from indexer.catalogue import Catalogue
 from indexer.figures import Figures, read_figures
-from indexer.live_index import LiveIndex
-from indexer.worker import Worker
+from indexer.index.live_index import LiveIndex
+from indexer.work.worker import Worker
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -14,9 +14,9 @@ from app.schemas import Readiness
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
 from indexer.frames.worker import FrameWorker
-from indexer.live_index import LiveIndex
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.index.live_index import LiveIndex
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 
 OK = "ok"
 _UNASKED = "not checked yet"

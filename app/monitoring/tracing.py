@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import __version__
 from app.errors import CommandError
-from indexer.pulse import Lap
+from indexer.work.pulse import Lap
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from app.pictures.explanations import explain_match
 from app.pictures.overlay import draw_overlay, overlay_size
 from app.services import Services
-from indexer.decode import make_thumbnail
 from indexer.frames.catalogue import Frame
+from indexer.pictures.decode import make_thumbnail
 from indexer.records import Image
 
 # Bytes of an id never change, but a deleted picture must not live on in a shared cache, and the

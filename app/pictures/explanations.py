@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from app.errors import ProblemError
 from app.kept import Kept
-from indexer.decode import decode
+from indexer.pictures.decode import decode
 from indexer.records import Box, Image
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from app.services import Services

@@ -18,7 +18,7 @@ import numpy as np
 
 from app.errors import FieldError, ProblemError, invalid
 from app.query.schemas import MAX_CURSOR_CHARS, SearchOptions
-from indexer.columns import to_microseconds
+from indexer.index.columns import to_microseconds
 from indexer.records import Generation, Hit, Place
 
 _VERSION = 2

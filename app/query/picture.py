@@ -21,8 +21,8 @@ from app.http.forms import open_form, require_known
 from app.http.problems import invalid_fields
 from app.query.schemas import PictureOptions
 from app.query_vectors import require_unit
-from indexer.decode import decode, read_header
 from indexer.errors import BadPicture
+from indexer.pictures.decode import decode, read_header
 from indexer.protocols import ImageEncoder
 from indexer.records import Box, PictureLimits
 

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from app.kept import Kept
 from app.query.schemas import Verdict
-from indexer.live_index import LiveIndex
-from indexer.protocols import TextEncoder
-from indexer.records import Filters, Generation
-from indexer.score_tail import (
+from indexer.index.live_index import LiveIndex
+from indexer.index.score_tail import (
     FEWEST_PICTURES,
     FEWEST_WORDS,
     MOST_PICTURES,
@@ -30,6 +28,8 @@ from indexer.score_tail import (
     judge_score,
     nearest_length,
 )
+from indexer.protocols import TextEncoder
+from indexer.records import Filters, Generation
 
 KEPT = 256  # fits, each of a few numbers
 FRESH_S = 30.0  # so long a fit is good while pictures arrive: no new one for each search

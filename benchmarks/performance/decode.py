@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.performance.camera import crop_people, draw_camera_frame, save_jpeg
 from benchmarks.performance.row import Row, Size, Turns, at_least, at_most
-from indexer.decode import decode, decode_boxes
+from indexer.pictures.decode import decode, decode_boxes
 from indexer.records import Box
 
 _TARGET = (384, 128)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from indexer.catalogue import Catalogue
-from indexer.migrate import upgrade
+from indexer.database.migrate import upgrade
 
 MODEL = "drawn"
 GALLERY = "g"

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.performance.drawn_vectors import SHIPPED, draw
 from indexer.catalogue import Catalogue
-from indexer.migrate import upgrade
+from indexer.database.migrate import upgrade
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.config import Architecture
 from model.encoder import DualEncoder

@@ -24,16 +24,16 @@ from benchmarks.performance.camera import crop_people, draw_camera_frame, save_j
 from benchmarks.performance.row import Row, Size, Turns, at_least, take_turns
 from benchmarks.performance.text import make_encoder
 from indexer.catalogue import Catalogue
-from indexer.decode import decode
-from indexer.embedder import Batch, Embedder
+from indexer.database.migrate import upgrade
 from indexer.ingest import accept
-from indexer.migrate import upgrade
+from indexer.pictures.decode import decode
 from indexer.protocols import ImageEncoder
-from indexer.pulse import Pulse
 from indexer.records import Accepted, Box, ImageMetadata
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
-from indexer.worker import Worker
+from indexer.work.embedder import Batch, Embedder
+from indexer.work.pulse import Pulse
+from indexer.work.worker import Worker
 from model.runtime import Runtime, Wish
 from model.runtime.choice import choose_engine
 from tests.postgresql import running_postgresql

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.performance import slow_index
 from benchmarks.performance.filled_database import MODEL
 from indexer.catalogue import Catalogue
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 
 
 def main() -> None:

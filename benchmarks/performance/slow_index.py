@@ -15,7 +15,7 @@ from sqlalchemy import and_, func, select
 
 from indexer.catalogue import Catalogue
 from indexer.change_log import IndexRow
-from indexer.gallery_view import GalleryView
+from indexer.index.gallery_view import GalleryView
 from indexer.tables import changes, embeddings, images
 
 _BLOCK_ROWS = 2_000
@@ -71,7 +71,7 @@ def _read(catalogue: Catalogue, model: str) -> Iterator[list[IndexRow]]:
 def find_neighbours(
     hits_QD: NDArray[np.floating], gallery_ND: NDArray[np.floating], least: float, most: int
 ) -> NDArray[np.int64]:
-    """See indexer.people.find_neighbours."""
+    """See indexer.index.people.find_neighbours."""
     hits_QD = hits_QD.astype(np.float32)
     chunk = max(1, _CHUNK_BYTES // (4 * max(hits_QD.shape)))
     found: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []

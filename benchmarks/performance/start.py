@@ -23,11 +23,11 @@ from benchmarks.performance.drawn_vectors import SHIPPED, SPREAD, Statistics, dr
 from benchmarks.performance.filled_database import fill
 from benchmarks.performance.row import Row, Size, at_least, at_most
 from indexer.change_log import IndexRow
-from indexer.columns import to_microseconds
-from indexer.gallery_view import GalleryView
-from indexer.people import MAX_NEIGHBOURS, NEIGHBOURS
+from indexer.index.columns import to_microseconds
+from indexer.index.gallery_view import GalleryView
+from indexer.index.people import MAX_NEIGHBOURS, NEIGHBOURS
+from indexer.index.row_block import RowBlock
 from indexer.records import Filters
-from indexer.row_block import RowBlock
 
 DIM = 512
 NUM_ROWS = {"full": 1_000_000, "tiny": 2_000}

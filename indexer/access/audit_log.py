@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from indexer.database import AUDIT_LOCK, Database
+from indexer.database.transactions import AUDIT_LOCK, Database
 from indexer.tables import audit
 from indexer.together import Together
 

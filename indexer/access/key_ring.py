@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, s
 from sqlalchemy.exc import IntegrityError
 
 from indexer.access.audit_log import AuditLog, Deed
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import InvalidKey, KeyExists, KeyNotFound
 from indexer.records import SLUG
 from indexer.tables import keys, sessions

@@ -9,7 +9,7 @@ from typing import Any
 from limits.storage import Storage
 from sqlalchemy import Select, delete, select
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.tables import request_counts
 
 

@@ -15,7 +15,7 @@ from indexer.access.audit_log import AuditLog, Deed
 from indexer.cases.exhibits import Exhibits
 from indexer.cases.rows import Case, case_of, find_case, lock_case, put_on_record, select_cases
 from indexer.cases.tables import cases, exhibits
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.erasure.orphan_list import in_parts
 from indexer.errors import CaseChanged, CaseClosed, CaseExists, LegalHold
 from indexer.holdings import find_gallery, lock_galleries

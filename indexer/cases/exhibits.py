@@ -18,7 +18,7 @@ from indexer.cases.rows import (
     put_on_record,
 )
 from indexer.cases.tables import exhibits
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import CaseChanged, CaseFull, ExhibitEmpty, ExhibitExists, ImageNotFound
 from indexer.holdings import find_gallery, lock_galleries
 from indexer.records import MAX_ID

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, upd
 
 from indexer.access.audit_log import AuditLog, Deed
 from indexer.cases.tables import cases, exhibits
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import CaseClosed, CaseNotFound, ExhibitNotFound
 from indexer.records import MAX_ID
 from indexer.tables import galleries, images

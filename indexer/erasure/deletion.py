@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from indexer.catalogue import Catalogue
 from indexer.erasure.ledger import Ledger
 from indexer.errors import StorageFull, StorageUnavailable
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 
 from indexer.errors import IndexerError, ObjectMissing
 from indexer.records import MAX_ID
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 Record = Callable[[Sequence["Erased"]], str | None]
 """Writes an entry about these pictures; its name, None where no ledger is kept."""

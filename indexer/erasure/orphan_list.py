@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.frames.tables import frames
 from indexer.tables import images, orphans
 

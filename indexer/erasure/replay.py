@@ -14,7 +14,7 @@ from indexer.erasure.ledger import Erased, Ledger, erased_at, name_at
 from indexer.frames.removal import lock_frames, people_of, remove_frame_rows
 from indexer.frames.tables import frame_erasures, frames
 from indexer.holdings import lock_galleries
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import erasures, images
 
 log = logging.getLogger(__name__)

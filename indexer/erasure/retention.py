@@ -14,7 +14,7 @@ from indexer.erasure.ledger import Ledger, Record
 from indexer.frames.removal import erased_frames, lock_frames, people_of, remove_frame_rows
 from indexer.frames.tables import detections, frames
 from indexer.holdings import lock_galleries
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import galleries, images
 
 _BATCH = 500

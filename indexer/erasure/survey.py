@@ -15,7 +15,7 @@ from sqlalchemy import exists, select
 
 from indexer.catalogue import Catalogue
 from indexer.erasure.orphan_list import OWNERS
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 PREFIXES = tuple(f"{number:02x}" for number in range(256))
 _GRACE_S = 3600.0

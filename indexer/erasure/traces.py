@@ -8,14 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
-from indexer import snapshot
 from indexer.cases.tables import exhibits
 from indexer.catalogue import Catalogue
 from indexer.erasure.ledger import Erased, Ledger, erased_at
 from indexer.errors import SnapshotInvalid
 from indexer.frames.tables import frames
+from indexer.index import snapshot
 from indexer.maps.tables import map_points
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import changes, embeddings, erasures, galleries, images, orphans
 
 _SWEEP = "run `passerby sweep`, or leave it to a worker"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import FrameNotFound
 from indexer.frames.tables import detections, frames
 from indexer.frames.work import FrameWork

@@ -12,7 +12,7 @@ from indexer.frames.removal import erased_frames, lock_frames, people_of, remove
 from indexer.frames.tables import frames
 from indexer.holdings import lock_galleries
 from indexer.records import MAX_ID
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 
 def delete_frame(catalogue: Catalogue, store: ObjectStore, frame_id: int) -> None:

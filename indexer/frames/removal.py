@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, delete, literal, select
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.erasure.ledger import Erased
 from indexer.erasure.orphan_list import OrphanList
 from indexer.frames.tables import detections, frames

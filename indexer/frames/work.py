@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, literal_column, select
 
-from indexer import notices
-from indexer.database import Database
+from indexer.database import notices
+from indexer.database.transactions import Database
 from indexer.frames.tables import detections, frame_erasures, frames
 from indexer.holdings import lock_galleries
-from indexer.leases import Lease, Leases
 from indexer.records import Box
 from indexer.tables import images
+from indexer.work.leases import Lease, Leases
 
 _SIDES = ("width_px", "height_px")
 # What a person has of the frame; created_at too, so that both are kept equally long.

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
-from indexer.decode import decode_reduced
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
 from indexer.frames.work import FrameClaim
-from indexer.loop import Loop
+from indexer.pictures.decode import decode_reduced
 from indexer.protocols import Detector
-from indexer.pulse import Pulse
 from indexer.records import Box, WorkerStatus
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
+from indexer.work.loop import Loop
+from indexer.work.pulse import Pulse
 
 log = logging.getLogger(__name__)
 

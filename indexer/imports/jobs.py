@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import ImportEnded, ImportNotFound, KeyReused
 from indexer.holdings import find_gallery
 from indexer.imports.tables import import_entries, imports

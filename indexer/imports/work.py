@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.imports.tables import import_entries, import_erasures, imports
-from indexer.leases import Lease, Leases
 from indexer.tables import images
+from indexer.work.leases import Lease, Leases
 
 ACTIVE = ("waiting", "running", "paused")
 EntryStatus = Literal["accepted", "duplicate", "refused"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import MapEnded
 from indexer.holdings import find_gallery
 from indexer.maps.layout import NOBODY

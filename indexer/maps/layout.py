@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.people import group_people
+from indexer.index.people import group_people
 
 MAX_FITTED = 30_000
 """Pictures that t-SNE moves: its time grows with them, some 4 ms each."""

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import IndexerError
-from indexer.leases import LeaseLost
-from indexer.loop import Loop
 from indexer.maps.layout import Layout, lay_out
 from indexer.maps.work import MapLease, MapWork
+from indexer.work.leases import LeaseLost
+from indexer.work.loop import Loop
 
 log = logging.getLogger(__name__)
 

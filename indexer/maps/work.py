@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, insert, select
 
 from indexer.change_log import newest_seq
-from indexer.database import Database
-from indexer.leases import Lease, Leases
+from indexer.database.transactions import Database
 from indexer.maps.layout import NOBODY, Layout
 from indexer.maps.tables import map_points, maps
 from indexer.tables import embeddings, images
+from indexer.work.leases import Lease, Leases
 
 UNDER_WAY = ("waiting", "running")
 _READ_ROWS = 2_000

@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.columns import Column
+from indexer.index.columns import Column
 from indexer.vector_index.code_scanner import CodeScanner, Found
 
 

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.stored_arrays import LiveRows, StoredArray, StoredArrays
+from indexer.index.stored_arrays import LiveRows, StoredArray, StoredArrays
 from indexer.vector_index.cells import Cells, Setting
 from indexer.vector_index.cover import Cover
 

@@ -20,7 +20,7 @@ from app.imports.entries import EntrySource, SourceBroken
 from app.imports.manifest import look_through
 from app.imports.places import BucketSource, FolderSource, require_allowed
 from indexer.errors import BadPicture, ObjectMissing
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 Told = list[tuple[str, str]]
 

@@ -20,7 +20,7 @@ from app.pictures.explanations import Explanation, Explanations
 from app.pictures.overlay import draw_overlay, overlay_size
 from app.settings import Settings
 from app.wiring import build_services, build_worker
-from indexer.decode import decode
+from indexer.pictures.decode import decode
 from indexer.records import Box
 from model.encoder import DualEncoder
 from model.runtime import Runtime

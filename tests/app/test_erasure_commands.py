@@ -22,9 +22,9 @@ from indexer.access.audit_log import Deed
 from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_image
 from indexer.errors import IndexerError
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 from indexer.records import Box
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import erasures, orphans
 from tests.app.conftest import both_databases
 from tests.conftest import ColourEncoder, Pictures

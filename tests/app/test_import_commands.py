@@ -13,7 +13,7 @@ from app.main import create_app
 from app.services import Services
 from app.settings import Settings
 from indexer.catalogue import Catalogue
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.app.serving import served
 from tests.app.test_archives import zipped
 from tests.conftest import Pictures

@@ -246,7 +246,7 @@ def test_full_disk_pauses_and_the_import_goes_on(
 ) -> None:
     job = send(held.api, zipped(*noise(1, 2, 3)))
     with monkeypatch.context() as patch:
-        patch.setattr("indexer.storage._require_space", full_disk)
+        patch.setattr("indexer.storage.object_store._require_space", full_disk)
         held.runner.run_once()
     paused = held.api.http.get(f"/imports/{job['id']}").json()
     assert (paused["state"], paused["problem"]["code"]) == ("paused", "storage_full")
@@ -254,7 +254,7 @@ def test_full_disk_pauses_and_the_import_goes_on(
     for _ in range(5):  # outages never use up its attempts
         expire(held)
         with monkeypatch.context() as patch:
-            patch.setattr("indexer.storage._require_space", full_disk)
+            patch.setattr("indexer.storage.object_store._require_space", full_disk)
             held.runner.run_once()
     expire(held)
     held.runner.run_once()

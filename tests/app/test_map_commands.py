@@ -20,7 +20,7 @@ from app.settings import Settings
 from indexer.errors import GalleryNotFound
 from indexer.ingest import accept
 from indexer.records import ImageMetadata
-from indexer.worker import Worker
+from indexer.work.worker import Worker
 from tests.app.serving import served
 from tests.conftest import ColourEncoder, Pictures
 

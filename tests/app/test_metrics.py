@@ -19,8 +19,8 @@ from app.monitoring.side_port import side_port
 from indexer.catalogue import Catalogue
 from indexer.errors import DatabaseUnavailable
 from indexer.figures import Figures, read_figures
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.app.conftest import Api, both_databases
 from tests.app.files import picture
 from tests.app.program import program

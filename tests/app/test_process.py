@@ -17,7 +17,7 @@ from app.commands.server import take_port
 from app.errors import CommandError
 from app.settings import Settings
 from app.wiring import load_encoder
-from indexer.migrate import upgrade
+from indexer.database.migrate import upgrade
 from model.checkpoint import save_checkpoint
 from model.encoder import DualEncoder
 from tests.app.files import picture

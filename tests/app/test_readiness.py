@@ -175,7 +175,7 @@ def test_loops_that_fail_hang_or_end_show_within_5_s(
     assert "secret" not in http.get("/readyz").text
     monkeypatch.setattr(runner, "run_once", real)
     until(http, is_ready, PROMISED_S)
-    monkeypatch.setattr("indexer.loop._STUCK_S", 2.0)
+    monkeypatch.setattr("indexer.work.loop._STUCK_S", 2.0)
     monkeypatch.setattr(runner, "run_once", hang)
     until(http, fails(name), PROMISED_S)
     go.set()

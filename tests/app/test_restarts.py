@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import build_services
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import DatabaseUnavailable
 from tests.app.conftest import URL, Api, assert_problem
 from tests.conftest import ColourEncoder, Pictures

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.catalogue import Catalogue
-from indexer.decode import decode, make_thumbnail
 from indexer.errors import BadPicture
 from indexer.ingest import accept
+from indexer.pictures.decode import decode, make_thumbnail
 from indexer.records import ImageMetadata, Refused
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.broken_pictures import CODES, break_one
 

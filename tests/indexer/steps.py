@@ -18,10 +18,10 @@ from typing import Any
 from sqlalchemy import event, text, update
 
 from indexer.catalogue import Catalogue
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.ingest import accept
 from indexer.records import Accepted, ImageMetadata
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
 
 ROOT = Path(__file__).parents[2]

@@ -35,7 +35,7 @@ from indexer.errors import (
 from indexer.frames.deletion import delete_frame
 from indexer.frames.worker import FrameWorker
 from indexer.records import Box
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
 from tests.conftest import Pictures
 from tests.detector import ColourDetector, street

@@ -18,8 +18,8 @@ from indexer.errors import (
 )
 from indexer.ingest import accept
 from indexer.records import Accepted, Box, Counts, ImageMetadata
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import add
 

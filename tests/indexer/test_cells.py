@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.performance.drawn_vectors import SHIPPED, SPREAD, DrawnVectors, Statistics, draw
-from indexer import snapshot
 from indexer.change_log import Change, IndexRow
-from indexer.columns import to_microseconds
 from indexer.errors import SnapshotInvalid
-from indexer.gallery_view import GalleryView
+from indexer.index import snapshot
+from indexer.index.columns import to_microseconds
+from indexer.index.gallery_view import GalleryView
+from indexer.index.row_block import RowBlock
+from indexer.index.snapshot import Snapshot
 from indexer.records import Filters, Generation, Place
-from indexer.row_block import RowBlock
-from indexer.snapshot import Snapshot
 from indexer.vector_index import faiss_index, packed_cells, tuning, upkeep
 from indexer.vector_index.cells import Cells, Setting
 from indexer.vector_index.faiss_index import FaissIndex

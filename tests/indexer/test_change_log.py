@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from indexer import change_log, row_reader
+from indexer import change_log
 from indexer.catalogue import Catalogue
-from indexer.columns import to_microseconds
-from indexer.database import Database
+from indexer.database.transactions import Database
+from indexer.index import row_reader
+from indexer.index.columns import to_microseconds
 from indexer.records import ImageMetadata
 from tests.indexer.steps import at_once
 from tests.indexer.test_live_index import HEADER, MODEL, embed, enqueue, finish_all, unit

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from indexer import change_log
 from indexer.catalogue import Catalogue
-from indexer.database import Database
+from indexer.database.transactions import Database
 from tests.indexer.steps import wait_until
 
 

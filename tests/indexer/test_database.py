@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from indexer.catalogue import Catalogue
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import DatabaseUnavailable, StorageUnavailable
 from tests.indexer.steps import at_once
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
-from indexer.decode import decode, decode_boxes, make_thumbnail, read_header
 from indexer.errors import BadPicture
-from indexer.picture_file import inspect
+from indexer.pictures.decode import decode, decode_boxes, make_thumbnail, read_header
+from indexer.pictures.file import inspect
 from indexer.records import Box, PictureLimits
 from tests.conftest import Pictures
 from tests.indexer.steps import DAMAGED, png_of

@@ -17,7 +17,7 @@ LIMIT_MB = 64
 MEASURE = """
 import io, sys
 from PIL import Image
-from indexer.decode import decode, make_thumbnail, read_header
+from indexer.pictures.decode import decode, make_thumbnail, read_header
 from indexer.errors import BadPicture
 from indexer.records import Box
 

@@ -16,14 +16,14 @@ from indexer.errors import (
     GalleryNotFound,
     StorageUnavailable,
 )
-from indexer.housekeeping import Housekeeping
 from indexer.ingest import accept
 from indexer.records import (
     Accepted,
     Box,
 )
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
+from indexer.work.housekeeping import Housekeeping
 from tests.conftest import Pictures
 from tests.indexer.steps import NOTHING, add, at_once, objects_in, orphans_in
 

@@ -10,8 +10,8 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from indexer.catalogue import Catalogue
-from indexer.database import Database
-from indexer.engine import make_engine
+from indexer.database.engine import make_engine
+from indexer.database.transactions import Database
 from indexer.errors import DatabaseUnavailable, StorageUnavailable
 from indexer.tables import galleries
 

@@ -15,7 +15,7 @@ from indexer.erasure.ledger import Erased, Ledger
 from indexer.erasure.replay import obey_in_parts, obey_ledger
 from indexer.erasure.retention import expire
 from indexer.errors import DatabaseUnavailable, LegalHold, StorageFull, StorageUnavailable
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import changes, embeddings, erasures, galleries, images
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.backups import Backup

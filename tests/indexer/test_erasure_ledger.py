@@ -16,7 +16,7 @@ from indexer.erasure.deletion import delete_image
 from indexer.erasure.ledger import Erased, Ledger, erased_at, name_at
 from indexer.erasure.replay import obey_ledger
 from indexer.errors import DatabaseUnavailable
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
 from tests.conftest import Pictures
 from tests.indexer.backups import Backup

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.records import Counts
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import ROOT, add, wait_until
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("gallery")
 SLOW_WORKER = """
 import sys
 from indexer.catalogue import Catalogue
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder
 
 class Slow(ColourEncoder):

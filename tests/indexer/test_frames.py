@@ -29,9 +29,9 @@ from indexer.frames.tables import frames
 from indexer.frames.worker import DetectorBroken, FrameWorker, Threshold
 from indexer.ingest import accept
 from indexer.records import Box, Duplicate, ImageMetadata
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
-from indexer.worker import Worker
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.detector import ColourDetector, street
 from tests.indexer.backups import Backup
@@ -242,7 +242,7 @@ SLOW = """
 import sys
 from indexer.catalogue import Catalogue
 from indexer.frames.worker import FrameWorker
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.detector import ColourDetector
 
 class Slow(ColourDetector):

@@ -10,9 +10,9 @@ import zlib
 import pytest
 
 from indexer.catalogue import Catalogue
-from indexer.decode import read_header
 from indexer.errors import BadPicture
-from indexer.storage import ObjectStore
+from indexer.pictures.decode import read_header
+from indexer.storage.object_store import ObjectStore
 from tests.conftest import Pictures
 from tests.indexer.fuzzing import embed_all, fuzz
 

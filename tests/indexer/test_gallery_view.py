@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
-from indexer.columns import to_microseconds
-from indexer.gallery_view import GalleryView
+from indexer.index.columns import to_microseconds
+from indexer.index.gallery_view import GalleryView
 from indexer.records import Filters, Generation, Place
 
 DIM = 4

@@ -26,7 +26,7 @@ from indexer.records import (
     PictureLimits,
     Refused,
 )
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.conftest import Pictures
 from tests.indexer.steps import NOTHING, add, at_once, full_disk, objects_in, orphans_in
 

@@ -15,7 +15,7 @@ from indexer.erasure.deletion import delete_gallery, delete_image
 from indexer.errors import GalleryNotFound, ImageNotFound, StorageFull
 from indexer.ingest import Arrival, examine, keep
 from indexer.records import Accepted, Box, Duplicate, ImageMetadata, Refused
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.conftest import Pictures
 from tests.indexer.steps import add, at_once, objects_in, orphans_in
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.errors import DatabaseUnavailable, GalleryNotFound
-from indexer.gallery_view import GalleryView
-from indexer.live_index import LiveIndex
+from indexer.index.gallery_view import GalleryView
+from indexer.index.live_index import LiveIndex
 from indexer.records import Filters, ImageMetadata, PictureHeader
 from indexer.tables import changes, embeddings, images
 from indexer.vector_index import faiss_index, upkeep

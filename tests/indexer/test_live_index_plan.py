@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from indexer.catalogue import Catalogue
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 from indexer.records import Filters, Hit
 from tests.indexer.test_live_index import DIM, MODEL, NOON, embed, enqueue, finish_all, unit
 

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from indexer import change_log, holdings
 from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_image, sweep_one
+from indexer.index.read_write_lock import ReadWriteLock
 from indexer.ingest import accept
-from indexer.read_write_lock import ReadWriteLock
 from indexer.records import ImageMetadata
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import add, objects_in, wait_until
 

@@ -20,14 +20,14 @@ from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_gallery, delete_image
 from indexer.erasure.traces import find_traces
 from indexer.errors import MapEnded
-from indexer.leases import LeaseLost
 from indexer.maps.jobs import MapJob
 from indexer.maps.layout import NOBODY, Layout
 from indexer.maps.runner import MapRunner
 from indexer.maps.tables import map_points, maps
 from indexer.maps.work import MapLease
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.leases import LeaseLost
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import ROOT, add, at_once, wait_until
 

@@ -9,10 +9,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, bindparam, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from indexer import migrate
 from indexer.access.audit_log import NO_HASH, AuditRow, Deed, chained
 from indexer.catalogue import Catalogue
-from indexer.database import Database
+from indexer.database import migrate
+from indexer.database.transactions import Database
 from indexer.errors import SchemaMismatch
 from indexer.tables import UtcDateTime, metadata
 from tests.indexer.steps import at_once

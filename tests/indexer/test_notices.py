@@ -9,11 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from indexer import change_log, notices
+from indexer import change_log
 from indexer.catalogue import Catalogue
-from indexer.live_index import LiveIndex
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.database import notices
+from indexer.index.live_index import LiveIndex
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import add, wait_until
 
@@ -67,7 +68,7 @@ def test_each_channel_is_heard_after_the_commit_and_only_then(
 def test_listener_that_lost_its_connection_connects_again_and_calls_everybody(
     catalogue: Catalogue, other: Catalogue, postgresql_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.notices._FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("indexer.database.notices._FIRST_PAUSE_S", 0.05)
     bell = Bell()
     with notices.listening(catalogue.database, {notices.CHANGES: bell}):
         wait_until(lambda: bell.rings == 1)
@@ -93,7 +94,7 @@ def test_worker_and_index_of_other_processes_do_not_wait_for_their_polls(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("indexer.worker._POLL_S", 60.0)
+    monkeypatch.setattr("indexer.work.worker._POLL_S", 60.0)
     index = LiveIndex(catalogue, encoder.fingerprint, encoder.dim, tmp_path / "index", poll_s=60.0)
     index.start()
     worker, stop = Worker(other, store, encoder), threading.Event()

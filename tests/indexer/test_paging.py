@@ -10,7 +10,7 @@ import pytest
 
 from indexer.catalogue import Catalogue
 from indexer.errors import PlaceLost
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 from indexer.records import Hit, Place
 from tests.indexer.test_live_index import Make, embed, enqueue, finish_all, make, unit
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.people import find_neighbours, group_people, join_hits
+from indexer.index.people import find_neighbours, group_people, join_hits
 
 
 def at_angles(*degrees: float) -> NDArray[np.float32]:
@@ -95,6 +95,6 @@ def test_neighbours_are_the_closest_whatever_the_chunk(monkeypatch: pytest.Monke
         if sim_N[position] > 0.7
     }
     for chunk_bytes in (1, 700, 2**20):
-        monkeypatch.setattr("indexer.people._CHUNK_BYTES", chunk_bytes)
+        monkeypatch.setattr("indexer.index.people._CHUNK_BYTES", chunk_bytes)
         found = find_neighbours(gallery_ND[:7], gallery_ND, 0.7, most=5)
         assert found.tolist() == sorted(expected)

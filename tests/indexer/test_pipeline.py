@@ -15,9 +15,9 @@ from sqlalchemy import select
 from indexer.catalogue import Catalogue
 from indexer.errors import DatabaseUnavailable
 from indexer.records import Box, Counts
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images
-from indexer.worker import Worker
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import DAMAGED, add, expire_leases, run_python, wait_until
 
@@ -160,8 +160,8 @@ def test_mistake_of_ours_counts_for_its_own_batch_alone(
 DYING_WORKER = """
 import os, sys
 from indexer.catalogue import Catalogue
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder
 
 class Dying(ColourEncoder):

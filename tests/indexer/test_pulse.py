@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
-from indexer.pulse import Pulse
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.pulse import Pulse
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import DAMAGED, add, wait_until
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from indexer.change_log import IndexRow
-from indexer.gallery_view import GalleryView
-from indexer.records import Filters
-from indexer.score_tail import (
+from indexer.index.gallery_view import GalleryView
+from indexer.index.score_tail import (
     FEWEST_WORDS,
     Gumbel,
     MatchScores,
@@ -17,6 +16,7 @@ from indexer.score_tail import (
     judge_score,
     nearest_length,
 )
+from indexer.records import Filters
 
 STRANGERS = Gumbel(location=0.5, scale=0.03)
 MATCHES = MatchScores(words=(6, 12, 28), mean=(0.3, 0.4, 0.6), deviation=(0.1, 0.1, 0.07))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer import gallery_view
 from indexer.change_log import IndexRow
-from indexer.gallery_view import GalleryView
+from indexer.index import gallery_view
+from indexer.index.gallery_view import GalleryView
+from indexer.index.sketch import Sketch
 from indexer.records import Filters
-from indexer.sketch import Sketch
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer import snapshot
 from indexer.catalogue import Catalogue
 from indexer.errors import SnapshotInvalid
-from indexer.gallery_view import GalleryView
-from indexer.live_index import LiveIndex
-from indexer.stored_arrays import StoredArray, StoredArrays
+from indexer.index import snapshot
+from indexer.index.gallery_view import GalleryView
+from indexer.index.live_index import LiveIndex
+from indexer.index.stored_arrays import StoredArray, StoredArrays
 from tests.indexer.steps import run_python, wait_until
 from tests.indexer.test_live_index import DIM, MODEL, embed, unit
 
@@ -152,7 +152,7 @@ def test_crash_while_writing_leaves_the_older_snapshot(
     script = (
         "import os, pathlib, sys, numpy\n"
         "from indexer.catalogue import Catalogue\n"
-        "from indexer.live_index import LiveIndex\n"
+        "from indexer.index.live_index import LiveIndex\n"
         "index = LiveIndex(Catalogue(sys.argv[1]), 'm', 8, pathlib.Path(sys.argv[2]))\n"
         "index.start()\n"
         "pathlib.Path.rename = lambda *a, **k: os._exit(9)\n"

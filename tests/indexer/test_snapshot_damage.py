@@ -16,14 +16,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from indexer import snapshot, snapshot_file, snapshot_folder
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
 from indexer.errors import SnapshotInvalid
-from indexer.gallery_view import GalleryView
-from indexer.live_index import LiveIndex
-from indexer.snapshot import Snapshot
-from indexer.snapshot_folder import SnapshotFolder
+from indexer.index import snapshot, snapshot_file, snapshot_folder
+from indexer.index.gallery_view import GalleryView
+from indexer.index.live_index import LiveIndex
+from indexer.index.snapshot import Snapshot
+from indexer.index.snapshot_folder import SnapshotFolder
 from tests.indexer.steps import wait_until
 from tests.indexer.test_live_index import DIM, MODEL, embed, unit
 

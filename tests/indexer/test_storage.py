@@ -16,7 +16,7 @@ import pytest
 from obstore.exceptions import GenericError
 
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.indexer.steps import objects_in, run_python
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def test_put_syncs_bytes_and_names_before_it_returns(
 def test_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
     """A process that dies inside put, after the bytes and before the name."""
     script = (
-        "import io, os, sys; import indexer.storage as s\n"
+        "import io, os, sys; import indexer.storage.object_store as s\n"
         "s._sync = lambda path: os._exit(9)\n"
         "s.ObjectStore(sys.argv[1]).put(sys.argv[2], io.BytesIO(b'x' * 9000))\n"
     )

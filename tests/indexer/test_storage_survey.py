@@ -17,9 +17,9 @@ from indexer.erasure import survey as storage_survey
 from indexer.erasure.deletion import sweep
 from indexer.erasure.survey import PREFIXES, Part, adopt_strays, survey
 from indexer.errors import StorageUnavailable
-from indexer.housekeeping import Housekeeping
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import orphans
+from indexer.work.housekeeping import Housekeeping
 from tests.conftest import Pictures
 from tests.indexer.steps import add, objects_in, orphans_in
 
@@ -165,7 +165,7 @@ def test_housekeeping_finds_stray_bytes_a_little_at_a_time(
     catalogue: Catalogue, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, num_looks, real = [1e6], [0], store.hashes
-    monkeypatch.setattr("indexer.housekeeping.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("indexer.work.housekeeping.time.monotonic", lambda: clock[0])
     leave(store, b"stray")
 
     def look_slowly(prefix: str) -> set[str]:
@@ -189,9 +189,9 @@ def test_housekeeping_waits_for_a_pause_but_not_for_ever(
     catalogue: Catalogue, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1e6]
-    monkeypatch.setattr("indexer.housekeeping.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("indexer.work.housekeeping.time.monotonic", lambda: clock[0])
     done: list[float] = []
-    monkeypatch.setattr("indexer.housekeeping.sweep", lambda *_: done.append(clock[0]))
+    monkeypatch.setattr("indexer.work.housekeeping.sweep", lambda *_: done.append(clock[0]))
     tidy = Housekeeping(catalogue, store)
     for passed_s, is_idle in ((0, False), (599, False), (600, False), (601, True), (660, True)):
         clock[0] = 1e6 + passed_s
@@ -205,7 +205,7 @@ def test_housekeeping_that_fails_is_tried_again_after_the_rest(
     def fail(*_: object) -> None:
         raise StorageUnavailable("away")
 
-    monkeypatch.setattr("indexer.housekeeping.expire", fail)
+    monkeypatch.setattr("indexer.work.housekeeping.expire", fail)
     leave(store, b"stray")
     catalogue.orphans.announce([STRAY], 0)
     tidy = Housekeeping(catalogue, store)

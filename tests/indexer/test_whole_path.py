@@ -10,11 +10,11 @@ from pathlib import Path
 
 from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_gallery, delete_image, sweep
-from indexer.live_index import LiveIndex
+from indexer.index.live_index import LiveIndex
 from indexer.records import Counts, Filters
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images, orphans
-from indexer.worker import Worker
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import ROOT, add, objects_in, wait_until
 
@@ -63,9 +63,9 @@ import io, sys, threading
 from indexer.catalogue import Catalogue
 from indexer.ingest import accept
 from indexer.records import Accepted, ImageMetadata
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from indexer.tables import images, orphans
-from indexer.worker import Worker
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 
 catalogue, store = Catalogue(sys.argv[1]), ObjectStore(sys.argv[2])

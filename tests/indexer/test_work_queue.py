@@ -12,9 +12,9 @@ from sqlalchemy import text
 from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_gallery, delete_image
 from indexer.records import Counts
-from indexer.storage import ObjectStore
-from indexer.work_queue import _claimable
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.queue import _claimable
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import DAMAGED, add, at_once, expire_leases
 

@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
-from indexer.embedder import EncoderBroken
 from indexer.errors import DatabaseUnavailable, IndexerError, StorageFull, StorageUnavailable
 from indexer.records import Box, Counts
-from indexer.storage import ObjectStore
-from indexer.worker import Worker
+from indexer.storage.object_store import ObjectStore
+from indexer.work.embedder import EncoderBroken
+from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
 from tests.indexer.steps import DAMAGED, add, expire_leases, objects_in, wait_until
 
@@ -289,7 +289,7 @@ def test_run_wakes_heals_and_stops(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("indexer.worker._FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("indexer.work.worker._FIRST_PAUSE_S", 0.05)
     sha256 = hashlib.sha256(b"left over").hexdigest()
     store.put(sha256, io.BytesIO(b"left over"))
     catalogue.orphans.announce([sha256], 0)

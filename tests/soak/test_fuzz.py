@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from indexer.catalogue import Catalogue
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.indexer.fuzzing import embed_all, fuzz
 from tests.soak.options import SEED, show
 

@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from indexer.catalogue import Catalogue
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.conftest import Pictures
 from tests.postgresql import running_postgresql
 from tests.soak.fleet import Passerby, keeping_up, wait_until_ready

@@ -21,7 +21,7 @@ import pytest
 
 from indexer.catalogue import Catalogue
 from indexer.records import Image
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 from tests.conftest import Pictures
 from tests.postgresql import running_postgresql
 from tests.soak.fleet import Passerby, Server, keeping_up, wait_until_ready

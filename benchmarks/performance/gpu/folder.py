@@ -17,8 +17,8 @@ from app.wiring import build_worker, open_data
 from benchmarks.performance.gpu.chip import Chip
 from benchmarks.performance.row import Row, Size, at_least
 from indexer.ingest import accept
-from indexer.pulse import Lap
 from indexer.records import Accepted, ImageMetadata
+from indexer.work.pulse import Lap
 from model.runtime import Runtime
 
 _PX = (384, 128)

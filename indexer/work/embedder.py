@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
-from indexer.decode import decode_boxes
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
+from indexer.pictures.decode import decode_boxes
 from indexer.protocols import ImageEncoder
-from indexer.pulse import Lap, Pulse
-from indexer.storage import ObjectStore
-from indexer.work_queue import Claim
+from indexer.storage.object_store import ObjectStore
+from indexer.work.pulse import Lap, Pulse
+from indexer.work.queue import Claim
 
 log = logging.getLogger(__name__)
 

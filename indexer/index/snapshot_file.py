@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.stored_arrays import StoredArrays
+from indexer.index.stored_arrays import StoredArrays
 
 _MAGIC = b"passerby"
 _START_BYTES = len(_MAGIC) + 8 + 32

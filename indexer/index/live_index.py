@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow, sum_up
 from indexer.errors import PlaceLost
-from indexer.gallery_view import GalleryView, Update
-from indexer.index_upkeep import IndexUpkeep
-from indexer.read_write_lock import ReadWriteLock
+from indexer.index.gallery_view import GalleryView, Update
+from indexer.index.read_write_lock import ReadWriteLock
+from indexer.index.snapshot import Snapshot
+from indexer.index.snapshot_folder import SnapshotFolder
+from indexer.index.upkeep import IndexUpkeep
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
-from indexer.snapshot import Snapshot
-from indexer.snapshot_folder import SnapshotFolder
 
 T = TypeVar("T")
 

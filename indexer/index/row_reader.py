@@ -25,8 +25,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from indexer.columns import NO_TIME
-from indexer.row_block import RowBlock
+from indexer.index.columns import NO_TIME
+from indexer.index.row_block import RowBlock
 from indexer.tables import changes, embeddings, images
 
 _BLOCK_ROWS = 4_000

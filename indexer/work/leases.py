@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select, true, update
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 from indexer.errors import IndexerError
 
 

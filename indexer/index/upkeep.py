@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import faiss
 
-from indexer.gallery_view import GalleryView
-from indexer.read_write_lock import ReadWriteLock
+from indexer.index.gallery_view import GalleryView
+from indexer.index.read_write_lock import ReadWriteLock
 
 log = logging.getLogger(__name__)
 

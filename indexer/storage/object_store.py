@@ -21,8 +21,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from indexer.bucket_file import BucketFile
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
+from indexer.storage.bucket_file import BucketFile
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from indexer import snapshot_file
 from indexer.change_log import Change
 from indexer.errors import SnapshotInvalid
-from indexer.gallery_view import GalleryView
-from indexer.snapshot_file import Damaged, SnapshotFile
-from indexer.stored_arrays import StoredArrays
+from indexer.index import snapshot_file
+from indexer.index.gallery_view import GalleryView
+from indexer.index.snapshot_file import Damaged, SnapshotFile
+from indexer.index.stored_arrays import StoredArrays
 
 _FORMAT = 3  # 1 did not tell when rows were added; 2 was a NumPy archive
 _SUFFIX = ".snapshot"

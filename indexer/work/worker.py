@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from functools import partial
 
 from indexer.catalogue import Catalogue
-from indexer.embedder import Batch, Embedder
 from indexer.errors import IndexerError
-from indexer.flight import Flight
-from indexer.housekeeping import Housekeeping
 from indexer.protocols import ImageEncoder
-from indexer.pulse import Lap, Pulse
 from indexer.records import WorkerStatus
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
+from indexer.work.embedder import Batch, Embedder
+from indexer.work.flight import Flight
+from indexer.work.housekeeping import Housekeeping
+from indexer.work.pulse import Lap, Pulse
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from indexer.erasure.deletion import sweep
 from indexer.erasure.replay import obey_in_parts
 from indexer.erasure.retention import expire
 from indexer.erasure.survey import adopt_strays
-from indexer.storage import ObjectStore
+from indexer.storage.object_store import ObjectStore
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
 _BUDGET_S = 2.0

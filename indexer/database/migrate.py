@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 import migrations
-from indexer.database import SCHEMA_LOCK, Database
+from indexer.database.transactions import SCHEMA_LOCK, Database
 from indexer.errors import SchemaMismatch
 
 

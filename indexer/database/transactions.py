@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from indexer.engine import PG_READ_ONLY, make_engine
+from indexer.database.engine import PG_READ_ONLY, make_engine
 from indexer.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
 
 if TYPE_CHECKING:

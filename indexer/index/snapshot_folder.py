@@ -17,11 +17,11 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from indexer import snapshot
 from indexer.change_log import Change
 from indexer.errors import SnapshotInvalid
-from indexer.gallery_view import GalleryView
-from indexer.snapshot import Snapshot
+from indexer.index import snapshot
+from indexer.index.gallery_view import GalleryView
+from indexer.index.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 

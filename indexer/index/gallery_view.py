@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
-from indexer.people import Pool, find_neighbours, to_float32
-from indexer.picture_columns import PictureColumns
-from indexer.ranked_rows import rank, ranks_ahead
+from indexer.index.people import Pool, find_neighbours, to_float32
+from indexer.index.picture_columns import PictureColumns
+from indexer.index.ranked_rows import rank, ranks_ahead
+from indexer.index.row_block import RowBlock
+from indexer.index.sketch import FEWEST_ROWS, Sketch
+from indexer.index.stored_arrays import LiveRows, StoredArray, StoredArrays
 from indexer.records import Filters, Hit, Place
-from indexer.row_block import RowBlock
-from indexer.sketch import FEWEST_ROWS, Sketch
-from indexer.stored_arrays import LiveRows, StoredArray, StoredArrays
 from indexer.vector_index import packed_cells
 from indexer.vector_index.cells import Cells
 from indexer.vector_index.faiss_index import FaissIndex

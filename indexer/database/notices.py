@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from indexer.database import Database
+from indexer.database.transactions import Database
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.columns import CodedColumn, Column, time_mask
+from indexer.index.columns import CodedColumn, Column, time_mask
+from indexer.index.row_block import RowBlock
+from indexer.index.stored_arrays import LiveRows, StoredArray, StoredArrays
 from indexer.records import Filters, Place
-from indexer.row_block import RowBlock
-from indexer.stored_arrays import LiveRows, StoredArray, StoredArrays
 
 _ALL = Filters()
 _MOST_MASKS = 8

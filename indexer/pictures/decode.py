@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from indexer.errors import BadPicture, StorageUnavailable
-from indexer.picture_file import PictureFile, inspect
-from indexer.picture_region import cut_out, find_raw_region, read_orientation
+from indexer.pictures.file import PictureFile, inspect
+from indexer.pictures.region import cut_out, find_raw_region, read_orientation
 from indexer.records import Box, PictureHeader, PictureLimits
 
 # Ours is a limit on memory, for each picture by its format; Pillow's is on pixels, for all alike.

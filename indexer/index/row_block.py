@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.columns import to_microseconds
+from indexer.index.columns import to_microseconds
 
 if TYPE_CHECKING:
     from indexer.change_log import IndexRow

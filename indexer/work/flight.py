@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
-from indexer.embedder import Batch
+from indexer.work.embedder import Batch
 
 log = logging.getLogger(__name__)
 

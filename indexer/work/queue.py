@@ -21,11 +21,12 @@ from sqlalchemy import (
     update,
 )
 
-from indexer import change_log, notices
-from indexer.database import Database
-from indexer.leases import due_in, take
+from indexer import change_log
+from indexer.database import notices
+from indexer.database.transactions import Database
 from indexer.records import Box
 from indexer.tables import embeddings, galleries, images
+from indexer.work.leases import due_in, take
 
 
 @dataclass(frozen=True, slots=True)

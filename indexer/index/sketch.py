@@ -17,9 +17,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.columns import Column
-from indexer.people import to_float32
-from indexer.stored_arrays import LiveRows, StoredArray, StoredArrays
+from indexer.index.columns import Column
+from indexer.index.people import to_float32
+from indexer.index.stored_arrays import LiveRows, StoredArray, StoredArrays
 
 FEWEST_ROWS = 16_384
 """Below, comparing all takes a few milliseconds."""

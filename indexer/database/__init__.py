@@ -1,0 +1,1 @@
+"""Connections, transactions, schema upgrades and notices on SQLite and PostgreSQL."""

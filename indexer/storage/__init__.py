@@ -1,0 +1,1 @@
+"""Picture bytes by their hash, in a folder or a bucket."""

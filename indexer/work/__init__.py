@@ -1,0 +1,1 @@
+"""Rows as work: claimed under leases, done in loops, watched."""
