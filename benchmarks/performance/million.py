@@ -17,6 +17,7 @@ from benchmarks.performance.drawn_vectors import Statistics, draw
 from benchmarks.performance.row import Size
 from indexer.vector_index import upkeep
 from indexer.vector_index.faiss_index import FaissIndex
+from indexer.vector_index.sketch import Sketch
 from indexer.vector_index.upkeep import keep_up_alone
 
 NUM_QUERIES = 200
@@ -43,6 +44,7 @@ def build(statistics: Statistics, size: Size) -> Million:
     before = _resident_bytes()
     index = FaissIndex(world.pictures_ND.shape[1])
     index.add(np.arange(num_rows), world.pictures_ND)
+    index.sketch = Sketch.of(index.vectors())
     started = time.perf_counter()
     keep_up_alone(index)
     build_s = time.perf_counter() - started

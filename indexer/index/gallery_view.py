@@ -17,12 +17,12 @@ from indexer.index.people import Pool, find_neighbours, to_float32
 from indexer.index.picture_columns import PictureColumns
 from indexer.index.ranked_rows import rank, ranks_ahead
 from indexer.index.row_block import RowBlock
-from indexer.index.sketch import FEWEST_ROWS, Sketch
 from indexer.index.stored_arrays import LiveRows, StoredArray, StoredArrays
 from indexer.records import Filters, Hit, Place
 from indexer.vector_index import packed_cells
 from indexer.vector_index.cells import Cells
 from indexer.vector_index.faiss_index import FaissIndex
+from indexer.vector_index.sketch import FEWEST_ROWS, Sketch
 from indexer.vector_index.upkeep import Lock, keep_up
 
 
@@ -59,7 +59,6 @@ class GalleryView:
         self._dim = dim
         self._index = FaissIndex(dim)
         self._columns = PictureColumns()
-        self._sketch: Sketch | None = None  # where there are many rows
         self._masks: dict[Filters, NDArray[np.bool_]] = {}  # of the latest searches
 
     def __len__(self) -> int:
@@ -78,25 +77,25 @@ class GalleryView:
         block = RowBlock.of(rows, self._dim)
         positions_R = self._find(np.concatenate([block.ids_U, np.array(list(gone), np.int64)]))
         block = replace(block, seqs_U=self._first_seqs(positions_R, block))
-        if self._sketch is None:
+        if self._index.sketch is None:
             self.sketch()
         return Update(positions_R, block, self._encode(block))
 
     def sketch(self) -> None:
-        """Have what `pool` looks at first, where there are enough rows; it can be searched
-        meanwhile."""
+        """Have what is looked at first where not all rows are, if there are enough of them; it can
+        be searched meanwhile."""
         if len(self) >= FEWEST_ROWS:
-            self._sketch = Sketch.of(self._index.vectors())
+            self._index.sketch = Sketch.of(self._index.vectors())
 
     def _encode(self, block: RowBlock) -> NDArray[np.int8] | None:
-        return None if self._sketch is None else self._sketch.encode(block.vectors_UD)
+        return None if self._index.sketch is None else self._index.sketch.encode(block.vectors_UD)
 
     def apply(self, update: Update) -> None:
         """What was prepared; nothing else may have been applied since."""
         self._remove(update.positions_R)
         self._append(update.block)
-        if self._sketch is not None and update.codes_UC is not None:
-            self._sketch.codes.append(update.codes_UC)
+        if self._index.sketch is not None and update.codes_UC is not None:
+            self._index.sketch.codes.append(update.codes_UC)
 
     def append(self, block: RowBlock) -> None:
         """Add rows of images that are not in it."""
@@ -186,9 +185,9 @@ class GalleryView:
         """See people.find_neighbours."""
         vectors_ND = self._index.vectors()
         hits_KD = to_float32(vectors_ND[hits_K])
-        if self._sketch is None:
+        if self._index.sketch is None:
             return find_neighbours(hits_KD, vectors_ND, reach, allowed_N)
-        near = self._sketch.find_near(hits_KD, reach, allowed_N)
+        near = self._index.sketch.find_near(hits_KD, reach, allowed_N)
         return near[find_neighbours(hits_KD, vectors_ND[near], reach)]
 
     def size_at(self, seq: int) -> int:
@@ -234,7 +233,7 @@ class GalleryView:
             "ids": LiveRows.of(lambda: self._index.ids),
             "vectors": LiveRows.of(self._index.vectors),
             **self._columns.pack(),
-            **({} if self._sketch is None else self._sketch.pack()),
+            **({} if self._index.sketch is None else self._index.sketch.pack()),
             **arrays,
         }
 
@@ -249,7 +248,7 @@ class GalleryView:
         arrays["ids"].copy_to(ids_N)
         arrays["vectors"].copy_to(vectors_ND)
         view._columns = PictureColumns.unpack(known, arrays)
-        view._sketch = Sketch.unpack(arrays)
+        view._index.sketch = Sketch.unpack(arrays)
         packed = packed_cells.read(arrays)
 
         def complete() -> None:
@@ -274,6 +273,4 @@ class GalleryView:
         if not len(positions_R):
             return
         holes_M, sources_M = self._index.remove(positions_R)
-        if self._sketch is not None:
-            self._sketch.codes.remove(len(positions_R), holes_M, sources_M)
         self._columns.remove(len(positions_R), holes_M, sources_M)

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from indexer.vector_index.code_scanner import Found
 from indexer.vector_index.cover import Cover
 from indexer.vector_index.flat_store import FlatStore
+from indexer.vector_index.sketch import Sketch
 
 _FEW_ALLOWED = 1_000
 _FEW_OF_MANY = 200
 _MOST_FEW = 20_000
 """Rows are looked at one by one where so few are allowed, or one in so many, but no more."""
+_FEW_SKETCHED = 50
+"""With a sketch, where one in so many is allowed, and no more than that."""
 
 
 class Shortcut(Protocol):
@@ -62,6 +65,8 @@ class FaissIndex:
         self.store = FlatStore(dim)
         self.shortcut: Shortcut | None = None
         self.coming: Shortcut | None = None  # being made to the side, and not asked yet
+        self.sketch: Sketch | None = None
+        """Where there are many rows. Who adds rows adds their codes: they take time to make."""
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -96,6 +101,8 @@ class FaissIndex:
         stays_R[positions_R[positions_R >= num_kept] - num_kept] = False
         sources_M = np.flatnonzero(stays_R) + num_kept
         self.store.remove(len(positions_R), holes_M, sources_M)
+        if self.sketch is not None:
+            self.sketch.codes.remove(len(positions_R), holes_M, sources_M)
         for shortcut in (self.shortcut, self.coming):
             if shortcut is not None:
                 shortcut.forget(num_kept, holes_M)
@@ -133,15 +140,36 @@ class FaissIndex:
         allowed_N: NDArray[np.bool_] | None,
     ) -> Found:
         """The best k or more: all that score the same as the k-th, so that ids can decide."""
-        few = max(_FEW_ALLOWED, min(len(self) // _FEW_OF_MANY, _MOST_FEW))
-        if allowed_N is not None and num_allowed <= few:
-            return self.store.best_of(query_D, k, np.flatnonzero(allowed_N))
+        if allowed_N is not None and num_allowed <= self._count_few():
+            return self._find_among(query_D, k, np.flatnonzero(allowed_N))
         if self.shortcut is not None:
             others = self._find_others(self.shortcut.cover, query_D, k, allowed_N)
             found = self.shortcut.find(self.store, query_D, k, num_allowed, allowed_N, others)
             if found is not None:
                 return found
         return self.store.best(query_D, k, allowed_N)
+
+    def _count_few(self) -> int:
+        """Where no more rows are allowed, they are looked at one by one."""
+        one_in = _FEW_OF_MANY if self.sketch is None else _FEW_SKETCHED
+        return max(_FEW_ALLOWED, min(len(self) // one_in, _MOST_FEW))
+
+    def _find_among(
+        self, query_D: NDArray[np.float32], k: int, positions_P: NDArray[np.int64]
+    ) -> Found:
+        """The best k of these rows, and all that score the same as the k-th. Exactly: with a
+        sketch, what can't be as good as the k-th best of the likeliest is left out."""
+        num_likely = 4 * k + 64
+        if self.sketch is None or 4 * num_likely > len(positions_P):
+            return self.store.best_of(query_D, k, positions_P)
+        middle_P, most_P = self.sketch.bound(query_D, positions_P)
+        likely_L = np.argpartition(-middle_P, num_likely)[:num_likely]
+        found = self.store.best_of(query_D, k, positions_P[likely_L])
+        least = found[1].min()  # the k-th best of all is as good as this
+        may_be_P = np.maximum(most_P, -1) >= least  # scores are cut off there
+        may_be_P[likely_L] = False
+        rest = self.store.best_of(query_D, k, positions_P[may_be_P])
+        return np.concatenate([found[0], rest[0]]), np.concatenate([found[1], rest[1]])
 
     def _find_others(
         self,

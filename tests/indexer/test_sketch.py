@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from indexer.change_log import IndexRow
 from indexer.index import gallery_view
 from indexer.index.gallery_view import GalleryView
-from indexer.index.sketch import Sketch
 from indexer.records import Filters
+from indexer.vector_index.code_scanner import Found
+from indexer.vector_index.faiss_index import FaissIndex
+from indexer.vector_index.sketch import Sketch
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -52,6 +54,48 @@ def test_sketch_leaves_out_most_where_few_axes_matter() -> None:
     assert len(near) < len(vectors_ND) / 20
     some = sketch.find_near(vectors_ND[:1].astype(np.float32), 0.95, allowed_N)
     assert some.tolist() == [position for position in near.tolist() if position % 2 == 0]
+
+
+@pytest.mark.parametrize("dim", [3, 64, 200])
+@pytest.mark.parametrize("fall", [0.0, 0.5, 1.5])
+def test_few_rows_rank_the_same_with_a_sketch_and_without(dim: int, fall: float) -> None:
+    generator = np.random.default_rng(dim)
+    vectors_ND = draw(4_000, dim, fall, seed=dim)
+    vectors_ND[2_000:2_300] = vectors_ND[:300]  # the same scores: ids decide
+    plain, sketched = FaissIndex(dim), FaissIndex(dim)
+    sketched.sketch = Sketch.of(vectors_ND)
+    ids_N = generator.permutation(4_000)
+    for index in (plain, sketched):
+        index.add(ids_N, vectors_ND)
+        index.remove(np.arange(100, 4_000, 37))
+    for turn in range(12):
+        query_D = vectors_ND[turn].astype(np.float32) + generator.standard_normal(dim) / 10
+        query_D = (query_D / np.linalg.norm(query_D)).astype(np.float32)
+        allowed_N = generator.random(len(plain)) < 0.24
+        for k in (1, 10, 30):
+            (ids, scores), (other_ids, other_scores) = (
+                index.search(query_D, k, allowed_N) for index in (plain, sketched)
+            )
+            assert ids.tolist() == other_ids.tolist()
+            assert scores.tolist() == other_scores.tolist()
+
+
+def test_few_rows_are_mostly_left_out_where_few_axes_matter() -> None:
+    vectors_ND = draw(4_000, 256, 0.8, seed=1)
+    index = FaissIndex(256)
+    index.add(np.arange(4_000), vectors_ND)
+    index.sketch = Sketch.of(vectors_ND)
+    looked_at: list[int] = []
+    look = index.store.best_of
+
+    def count(query_D: NDArray[np.float32], k: int, positions_P: NDArray[np.int64]) -> Found:
+        looked_at.append(len(positions_P))
+        return look(query_D, k, positions_P)
+
+    index.store.best_of = count  # type: ignore[method-assign]
+    allowed_N = np.arange(4_000) % 4 == 0
+    index.search(vectors_ND[0].astype(np.float32), 10, allowed_N)
+    assert 10 <= sum(looked_at) < 200  # of 1,000
 
 
 def test_people_are_the_same_with_a_sketch_and_without(monkeypatch: pytest.MonkeyPatch) -> None:

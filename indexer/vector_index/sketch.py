@@ -9,7 +9,7 @@ r: for another unit vector h, with its own z and r exact,
 so whatever stays below what was asked for need not be looked at. Models use few of their
 dimensions, and nearly all pairs fall away for an eighth of what comparing them would take.
 
-Shapes: N vectors, Q asked with, P axes, C codes of a vector, D embedding.
+Shapes: N vectors, Q asked with, P axes, C codes of a vector, S rows asked for, D embedding.
 """
 
 from __future__ import annotations
@@ -84,6 +84,18 @@ class Sketch:
         lengths_N2 = np.minimum(lengths_N2, _LARGEST_CODE)
         return np.concatenate([codes_NP, lengths_N2], axis=1).astype(np.int8)
 
+    def bound(
+        self, query_D: NDArray[np.float32], positions_S: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What these rows score with a unit query (S,): about, and at most."""
+        z_P = query_D @ self.axes_DP
+        off = np.sqrt(max(float(query_D @ query_D - z_P @ z_P), 0))
+        asked_C2 = np.zeros((len(z_P) + 2, 2), np.float32)
+        asked_C2[:-2] = (z_P * self.steps_P)[:, None]
+        asked_C2[-2:, 1] = np.array([np.linalg.norm(z_P), off]) * _LENGTH_STEP
+        bounds_S2 = _gather(self.codes.values, positions_S).astype(np.float32) @ asked_C2
+        return bounds_S2[:, 0], bounds_S2[:, 1] + np.float32(_ROUNDING)
+
     def find_near(
         self,
         hits_QD: NDArray[np.float32],
@@ -105,6 +117,14 @@ class Sketch:
                 may_be_N &= allowed_N[start : start + _CHUNK_ROWS]
             found.append(np.flatnonzero(may_be_N) + start)
         return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _gather(codes_NC: NDArray[np.int8], positions_S: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Rows (S, C): as whole words where they are such, which takes a sixth of the time."""
+    if codes_NC.shape[1] % 8:
+        return codes_NC[positions_S]
+    words = codes_NC.view(np.int64)
+    return np.take(words, positions_S, axis=0, mode="clip").view(np.int8)
 
 
 def _squares(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
