@@ -12,7 +12,7 @@ import faiss
 from benchmarks.performance.drawn_vectors import SHIPPED, SPREAD, Statistics
 from benchmarks.performance.million import Million, build, measure_recall
 from benchmarks.performance.row import Row, Size, at_least, at_most, take_turns
-from indexer.vector_index.cells import Cells
+from indexer.vector_index.cells import NUM_HITS, Cells
 
 WORLDS = {"as the shipped model's": SHIPPED, "of a spread-out model's kind": SPREAD}
 
@@ -70,10 +70,10 @@ def _weigh(million: Million) -> list[Row]:
 
 
 def _tell_setting(million: Million, title: str) -> list[Row]:
-    """What tuning chose for a page of ten."""
+    """What tuning chose for the smallest page."""
     cells = million.index.shortcut
     assert isinstance(cells, Cells)
-    setting = cells.settings.get((10, 1.0))
+    setting = cells.settings.get((NUM_HITS[0], 1.0))
     if setting is None:
         return []
     return [

@@ -26,12 +26,14 @@ from indexer.vector_index.code_scanner import Found
 from indexer.vector_index.cover import Cover
 from indexer.vector_index.flat_store import FlatStore
 
-NUM_HITS = (10, 100, 1_000)
-"""Settings are made for so many hits; of more, all rows are looked at."""
-SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.005)
-"""And for filters that admit so much of all rows."""
+NUM_HITS = (21, 101, 1_001)
+"""Settings are made for so many hits: what pages of 20, 100 and 1,000 ask for, which look one
+further. Of more, all rows are looked at."""
+SHARES = (1.0, 0.3, 0.09, 0.03, 0.009, 0.004)
+"""And for filters that admit so much of all rows: a little less than round shares, which are
+common."""
 
-_WIDE = 0.1
+_WIDE = 0.09
 _SPARE = 1.3
 """Filters that admit so much are applied to what was found without them, which is so much more:
 FAISS takes half as long again where it asks for each row."""
@@ -154,7 +156,7 @@ class Cells:
 
     def _setting(self, k: int, share: float) -> Setting | None:
         """Made for at least so many hits, and a filter that admits no more."""
-        num_hits = min((num for num in NUM_HITS if num >= k), default=None)
+        num_hits = min((num for num, _ in self.settings if num >= k), default=None)
         made_for = max((made for made in SHARES if made <= share), default=None)
         if num_hits is None or made_for is None:
             return None
