@@ -80,7 +80,7 @@ def decode_boxes(
     made: dict[int, NDArray[np.uint8]] = {}
     while len(made) < len(boxes):
         with _opened(file, described) as image:
-            raw = image.size
+            raw, orientation = image.size, read_orientation(image)
             scales = {
                 place: _scale_for(image, described, box, size[::-1], limits)
                 for place, box in enumerate(boxes)
@@ -89,7 +89,8 @@ def decode_boxes(
             scale = min(scales.values())
             _load(image, scale)
             for place in [place for place, own in scales.items() if own == scale]:
-                made[place] = np.asarray(cut_out(image, raw, boxes[place], size[::-1]))
+                cut = cut_out(image, raw, orientation, boxes[place], size[::-1])
+                made[place] = np.asarray(cut)
     return [made[place] for place in range(len(boxes))]
 
 
@@ -206,9 +207,9 @@ def _render(
     limits: PictureLimits,
 ) -> Image.Image:
     """The upright region as RGB of `target` (width, height), antialiased."""
-    raw = image.size
+    raw, orientation = image.size, read_orientation(image)
     _load(image, _scale_for(image, described, box, target, limits))
-    return cut_out(image, raw, box, target)
+    return cut_out(image, raw, orientation, box, target)
 
 
 def _scale_for(

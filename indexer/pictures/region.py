@@ -53,10 +53,17 @@ def find_raw_region(
 
 
 def cut_out(
-    image: Image.Image, raw: tuple[int, int], box: Box | None, target: tuple[int, int]
+    image: Image.Image,
+    raw: tuple[int, int],
+    orientation: int,
+    box: Box | None,
+    target: tuple[int, int],
 ) -> Image.Image:
-    """The upright region of a picture that was `raw` (width, height) before it was loaded."""
-    orientation = read_orientation(image)
+    """The upright region of a picture that was `raw` (width, height) before it was loaded.
+
+    orientation: from before it was loaded too, as its header has it and boxes are meant: a PNG
+    may bring another after its pixels.
+    """
     region = find_raw_region(box, orientation, *raw)
     zoom_x, zoom_y = image.size[0] / raw[0], image.size[1] / raw[1]
     zoomed = (region[0] * zoom_x, region[1] * zoom_y, region[2] * zoom_x, region[3] * zoom_y)

@@ -236,6 +236,22 @@ def test_boxes_of_one_picture_are_what_each_is_alone(orientation: int) -> None:
         np.testing.assert_array_equal(got, decode(io.BytesIO(data), SIZE, box))
 
 
+def test_orientation_after_the_pixels_turns_neither_the_picture_nor_its_boxes() -> None:
+    """PNG allows that; the header, which boxes are checked against, does not have it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = make.save(GRADIENT, "PNG")
+    turned = make.save(GRADIENT, "PNG", exif=exif)
+    start = turned.index(b"eXIf") - 4
+    late = turned[start : start + 12 + int.from_bytes(turned[start : start + 4], "big")]
+    end = plain.rindex(b"IEND") - 4
+    data = plain[:end] + late + plain[end:]
+    assert read_header(io.BytesIO(data)) == read_header(io.BytesIO(plain))
+    for box in (None, Box(0, 0, 40, 32)):
+        np.testing.assert_array_equal(pixels(data, box), pixels(plain, box))
+        assert make_thumbnail(io.BytesIO(data), box) == make_thumbnail(io.BytesIO(plain), box)
+
+
 def test_jpeg_with_absurdly_many_scans_is_refused() -> None:
     data = make.noise(1, (200, 200), "JPEG")
     start = data.rindex(b"\xff\xda")
