@@ -27,7 +27,10 @@ class Flight:
         self._begun: set[Future[Any]] = set()
 
     def begin(self, work: Callable[[], T]) -> Future[T]:
-        """Do it in a thread of its own, which nobody waits for when the program ends."""
+        """Do it in a thread of its own, which nobody waits for when the program ends.
+
+        Raises RuntimeError where the system has no thread left.
+        """
         future: Future[T] = Future()
         self._begun.add(future)
 
@@ -37,7 +40,11 @@ class Flight:
             except BaseException as error:
                 future.set_exception(error)
 
-        threading.Thread(target=run, name="worker stage", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="worker stage", daemon=True).start()
+        except RuntimeError:
+            self._begun.discard(future)  # nobody would ever end it
+            raise
         return future
 
     def wait_for(self, future: Future[T] | None) -> T | None:

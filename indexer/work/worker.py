@@ -176,13 +176,13 @@ class Worker:
         batch = Batch(claims, laps)
         if claims:
             flight.batches.append(batch)
-            with self._pacing("decode", batch):
+            with self._pacing("decode", len(claims)):
                 self._embedder.decode(batch)
         return batch
 
     def _encode(self, batch: Batch) -> None:
-        if batch.claims:
-            with self._pacing("encode", batch):
+        if batch.decoded:  # where none could be, that says nothing of the encoder's pace
+            with self._pacing("encode", len(batch.decoded)):
                 self._embedder.encode(batch)
 
     def _commit(self, flight: Flight, batch: Batch) -> None:
@@ -196,17 +196,17 @@ class Worker:
 
     def _next_size(self) -> int:
         """A power of two: encoders are fastest on sizes that they know."""
-        if not self._pace_s:
+        if "encode" not in self._pace_s:
             return min(_FIRST_BATCH, self._batch_size)
         picture_s = max(*self._pace_s.values(), 1e-9)
         fitting = min(max(_BATCH_S / picture_s, _LEAST), _LEASE_SHARE * self._lease_s / picture_s)
         return min(1 << int(math.log2(max(fitting, 1.0))), self._batch_size)
 
     @contextmanager
-    def _pacing(self, stage: str, batch: Batch) -> Iterator[None]:
+    def _pacing(self, stage: str, num_pictures: int) -> Iterator[None]:
         started = time.monotonic()
         yield
-        self._pace_s[stage] = (time.monotonic() - started) / len(batch.claims)
+        self._pace_s[stage] = (time.monotonic() - started) / num_pictures
 
     @contextmanager
     def _flight(self) -> Iterator[Flight]:

@@ -6,12 +6,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sqlalchemy import select
 
+import indexer.work.flight
 from indexer.catalogue import Catalogue
 from indexer.errors import DatabaseUnavailable
 from indexer.records import Box, Counts
@@ -217,6 +220,51 @@ def test_slow_encoder_gets_batches_of_a_second_or_an_eighth_of_a_lease(
     Worker(catalogue, store, encoder, lease_s=1.4).drain()  # of 0.175 s
     assert encoder.sizes[0] == 32
     assert max(encoder.sizes[1:]) <= 8
+
+
+@pytest.mark.parametrize("first", [0, 32])
+def test_broken_pictures_say_nothing_of_the_encoders_pace(
+    first: int, catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    """A batch of them takes no time to encode; the next must not outlive its lease for it."""
+    for seed in range(first):
+        add(catalogue, store, pictures.noise(seed))
+    for number in range(32):
+        add(catalogue, store, DAMAGED + bytes([number]))
+    for seed in range(first, first + 64):
+        add(catalogue, store, pictures.noise(seed))
+    encoder = Watching(lambda: time.sleep(0.02 * encoder.sizes[-1]))
+    Worker(catalogue, store, encoder, lease_s=1.4).drain()  # of 0.175 s
+    assert encoder.sizes[0] == 32
+    assert max(encoder.sizes[1:]) <= 8
+    assert catalogue.gallery("g").counts == Counts(searchable=first + 64, failed=32)
+
+
+def test_without_a_thread_for_a_stage_all_is_given_back(
+    catalogue: Catalogue,
+    store: ObjectStore,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(catalogue, store, pictures, 6)
+    worker = Worker(catalogue, store, ColourEncoder(), batch_size=2)
+
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    def drain() -> None:
+        with suppress(RuntimeError):
+            worker.drain()
+
+    working = threading.Thread(target=drain, daemon=True)  # it must not wait for what never began
+    with monkeypatch.context() as patch:
+        patch.setattr(indexer.work.flight, "threading", SimpleNamespace(Thread=Refused))
+        working.start()
+        working.join(20)
+    assert not working.is_alive()
+    assert count_states(catalogue)["free"] == 6
+    assert worker.drain() == 6
 
 
 def test_people_of_one_frame_are_each_their_own_box(
