@@ -10,7 +10,6 @@ from model.runtime.base import Engine, Multiplied
 from model.runtime.cuda import CudaEngine
 from model.runtime.layers import is_plain
 from model.runtime.machine import look_at_machine
-from model.runtime.plain_towers import can_simplify
 from model.runtime.torch_cpu import TorchEngine
 
 RuntimeName = Literal["auto", "torch", "openvino"]
@@ -56,10 +55,13 @@ def choose_engine(encoder: DualEncoder, wish: Wish, num_threads: int = 1) -> Cho
         return _choose_device(encoder, wish)
     precision, why = _choose_precision(wish)
     trouble = None if wish.runtime == "torch" else _find_trouble(encoder)
+    if wish.runtime != "torch" and trouble is None:
+        try:
+            return _on_openvino(encoder, wish, num_threads, (precision, why))
+        except RuntimeError as error:
+            trouble = f"OpenVINO fails: {' '.join(str(error).split())[:200]}"
     if wish.runtime == "openvino" and trouble:
         raise ValueError(f"runtime: openvino can't run this model: {trouble}")
-    if wish.runtime != "torch" and trouble is None:
-        return _on_openvino(encoder, wish, num_threads, (precision, why))
     if wish.precision == "int8":
         raise ValueError(f"precision: int8 needs OpenVINO: {trouble or 'torch is asked for'}")
     chosen = "torch: as asked for" if trouble is None else f"torch, not OpenVINO: {trouble}"
@@ -85,7 +87,7 @@ def _choose_device(encoder: DualEncoder, wish: Wish) -> Choice:
         raise ValueError(
             f"runtime: OpenVINO and int8 are for the CPU, the model is on {encoder.device}"
         )
-    if encoder.device.type == "cuda" and wish.precision != "float32" and can_simplify(encoder):
+    if encoder.device.type == "cuda" and wish.precision != "float32" and is_plain(encoder):
         return Choice(CudaEngine(encoder), ("CUDA graphs: the fastest on this GPU",))
     return Choice(TorchEngine(encoder), (f"torch: the model is on {encoder.device}",))
 

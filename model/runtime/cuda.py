@@ -29,7 +29,7 @@ Tower = Callable[[Tensor], Tensor]
 
 
 class CudaEngine:
-    """A plain encoder's towers (see can_simplify) on its GPU; queries go before pictures."""
+    """A plain encoder's towers (see is_plain) on its GPU; queries go before pictures."""
 
     limits = Limits(pictures=4 * BATCHES[-1], texts=BATCHES[-1])
 

@@ -63,7 +63,9 @@ def build_image(
     """
     visual, write = encoder.clip.visual, Writer(kind, quantised or {})
     pixels = op.parameter(openvino.PartialShape([-1, *encoder.image_size, 3]), np.uint8, "pixels")
-    hidden = write.norm(_embed_patches(pixels, encoder), visual.ln_pre)
+    hidden = _embed_patches(pixels, encoder)
+    if isinstance(visual.ln_pre, nn.LayerNorm):  # an identity where the architecture has none
+        hidden = write.norm(hidden, visual.ln_pre)
     *blocks, last = visual.transformer.resblocks
     for number, block in enumerate(blocks):
         hidden = write.block(hidden, block, f"image.{number}")
@@ -215,7 +217,6 @@ def _multiply_int8(rows: Node, layer: Quantised) -> Node:
     weight = op.multiply(
         op.convert(op.constant(layer.weight_OI), "f32"), op.constant(layer.scale_O1)
     )
-    highest = np.float32(layer.highest)
     highest = np.float32(layer.highest)
     ends = (np.float32(-128 / 127) * highest, highest)
     low, high = (op.constant(end) for end in ends)

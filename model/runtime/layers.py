@@ -20,7 +20,7 @@ def is_plain(encoder: DualEncoder) -> bool:
     visual, clip = encoder.clip.visual, encoder.clip
     if not can_explain(encoder) or clip.attn_mask is None or visual.final_ln_after_pool:
         return False
-    if not isinstance(visual.ln_pre, nn.LayerNorm):
+    if not isinstance(visual.ln_pre, nn.LayerNorm | nn.Identity):
         return False
     grid = zip(encoder.image_size, visual.patch_size, strict=True)
     blocks = [*visual.transformer.resblocks, *clip.transformer.resblocks]

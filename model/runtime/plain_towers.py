@@ -2,7 +2,8 @@
 
 The same function as open_clip's, arranged otherwise: q, k and v come of one product; pixels go in
 as they are, their mean and deviation folded into the patches' weights; QuickGELU is torch's SiLU
-between rescaled weights; and the last block is computed for the one row that is read.
+between rescaled weights; and the last block is computed for the one row that is read. For encoders
+that are plain (see layers.is_plain).
 
 Shapes: B batch, H, W height and width in pixels, L tokens or patches with their class token, N
 width of a tower, D embedding.
@@ -14,7 +15,7 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import LayerScale, QuickGELU, ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 from torch import Tensor, nn
 
 from model.encoder import DualEncoder
@@ -24,38 +25,13 @@ _QUICK = 1.702  # QuickGELU(x) = x * sigmoid(1.702 x) = SiLU(1.702 x) / 1.702
 _MIDDLE = 117  # near CLIP's mean; uint8 less this is exact in bfloat16
 
 
-def can_simplify(encoder: DualEncoder) -> bool:
-    """Whether its towers are CLIP's plain ones, which the classes here know."""
-    visual, clip = encoder.clip.visual, encoder.clip
-    if not isinstance(visual, VisionTransformer):
-        return False
-    blocks = [*visual.transformer.resblocks, *clip.transformer.resblocks]
-    is_read_at_class = visual.pool_type == "tok" and visual.attn_pool is None
-    return is_read_at_class and clip.attn_mask is not None and all(map(_is_plain, blocks))
-
-
-def _is_plain(block: nn.Module) -> bool:
-    if type(block) is not ResidualAttentionBlock:
-        return False
-    if any(isinstance(part, LayerScale) for part in block.children()):
-        return False
-    activation = _activation(block)
-    is_exact_gelu = isinstance(activation, nn.GELU) and activation.approximate == "none"
-    return isinstance(activation, QuickGELU) or is_exact_gelu
-
-
-def _activation(block: ResidualAttentionBlock) -> nn.Module:
-    activation: nn.Module = block.mlp.get_submodule("gelu")
-    return activation
-
-
 class PlainBlock(nn.Module):
     """One of open_clip's residual blocks."""
 
     def __init__(self, block: ResidualAttentionBlock, dtype: torch.dtype) -> None:
         super().__init__()
         self.num_heads = block.attn.num_heads
-        self.is_quick = isinstance(_activation(block), QuickGELU)
+        self.is_quick = isinstance(block.mlp.gelu, QuickGELU)
         scale = _QUICK if self.is_quick else 1.0
         inner, outer = block.mlp.c_fc, block.mlp.c_proj
         self.norms = _norm(block.ln_1, dtype), _norm(block.ln_2, dtype)

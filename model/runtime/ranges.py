@@ -3,9 +3,10 @@
 Shapes: B batch, I inputs of a layer.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,10 @@ from torch import Tensor, nn
 from model.attention import make_twin
 from model.data.synthetic import draw_people
 from model.encoder import DualEncoder
+from model.runtime.layers import layers_of
 from model.runtime.quantise import Ranges
+
+log = logging.getLogger("passerby.model")
 
 NUM_PICTURES = 32
 FIRST_IDENTITY = 31_000_000
@@ -29,14 +33,13 @@ BATCH = 4
 def load_ranges(encoder: DualEncoder, folder: Path | None) -> Ranges:
     """Those that were measured for this model before, in `folder`; else measured, and kept there.
 
-    A file that can't be read is measured anew; where it can't be written, next time too.
+    A file that can't be read, or is of other layers, is measured anew; where it can't be written,
+    next time too.
     """
     path = None if folder is None else folder / f"{encoder.fingerprint}-ranges.safetensors"
-    if path is not None and path.exists():
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError):
-            path.unlink(missing_ok=True)
+    kept = None if path is None else _read(path)
+    if kept is not None and _fits(kept, encoder):
+        return kept
     ranges = measure_ranges(encoder, draw_pictures(encoder.image_size))
     if path is not None:
         _keep(path, ranges)
@@ -104,11 +107,32 @@ def _note(found: dict[str, Tensor], name: str, rows: Tensor) -> None:
     found[name] = torch.maximum(found[name], largest_I) if name in found else largest_I
 
 
+def _read(path: Path) -> Ranges | None:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError):
+        return None
+
+
+def _fits(ranges: Ranges, encoder: DualEncoder) -> bool:
+    """Whether these are numbers for each of the picture tower's layers."""
+    sizes = {
+        name: (weight.shape[1],)
+        for number, block in enumerate(encoder.clip.visual.transformer.resblocks)
+        for name, weight, _ in layers_of(block, f"image.{number}")
+    }
+    return sizes == {name: values_I.shape for name, values_I in ranges.items()} and all(
+        values_I.dtype == np.float32 and np.isfinite(values_I).all() for values_I in ranges.values()
+    )
+
+
 def _keep(path: Path, ranges: Ranges) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(dict(ranges), partial)
         partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    except (SafetensorError, OSError) as error:  # the first where the disk is full
+        log.warning("what int8 measured of the model can't be kept in %s: %s", path.parent, error)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from model import load_encoder
 from model.checkpoint import save_checkpoint
 from model.encoder import DualEncoder
 from model.errors import CheckpointError
-from model.runtime import Wish, load_runtime
+from model.runtime import Wish, load_runtime, openvino_cpu
 from model.runtime.choice import choose_engine
 from model.runtime.machine import look_at_machine
+from model.runtime.ranges import load_ranges
 from tests.model.conftest import TINY
 
 HAS_BFLOAT16 = look_at_machine().has_bfloat16
@@ -65,6 +67,24 @@ def test_without_openvino_torch_runs_it_and_the_log_says_so() -> None:
     assert "torch, not OpenVINO: OpenVINO can't be loaded" in done.stderr
 
 
+def test_model_that_openvino_fails_on_runs_by_torch(
+    tiny_encoder: DualEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Exception from src/core.cpp:1:\nno such CPU")
+
+    monkeypatch.setattr(openvino_cpu, "OpenvinoEngine", fail)
+    choice = choose_engine(tiny_encoder, Wish())
+    assert choice.engine.name == f"torch {OURS} on cpu"
+    assert choice.is_fallback
+    assert choice.reasons[0] == (
+        "torch, not OpenVINO: OpenVINO fails: Exception from src/core.cpp:1: no such CPU"
+    )
+    for wish in (Wish("openvino"), Wish(precision="int8")):
+        with pytest.raises(ValueError, match=r"^(runtime|precision): .*OpenVINO fails"):
+            choose_engine(tiny_encoder, wish)
+
+
 def test_what_can_not_be_had_is_refused(tiny_encoder: DualEncoder) -> None:
     with pytest.raises(ValueError, match=r"^precision: int8 needs OpenVINO: torch is asked for"):
         choose_engine(tiny_encoder, Wish("torch", "int8"))
@@ -86,6 +106,35 @@ def test_ranges_for_int8_are_kept_and_damaged_ones_measured_anew(
         again_BD = choose_engine(tiny_encoder, wish).engine.encode_pixels(pixels)
         np.testing.assert_array_equal(again_BD, first_BD)
         assert kept.read_bytes() == written
+
+
+def test_ranges_of_other_layers_or_no_numbers_are_measured_anew(
+    tiny_encoder: DualEncoder, tmp_path: Path
+) -> None:
+    exact = load_ranges(tiny_encoder, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    name = next(iter(exact))
+    for wrong in (
+        {"image.0.other": exact[name]},
+        {**exact, name: exact[name][1:]},
+        {**exact, name: exact[name] * np.float32("nan")},
+    ):
+        save_file(wrong, kept)
+        again = load_ranges(tiny_encoder, tmp_path)
+        assert set(again) == set(exact)
+        np.testing.assert_array_equal(again[name], exact[name])
+        np.testing.assert_array_equal(load_file(kept)[name], exact[name])
+
+
+def test_ranges_that_can_not_be_kept_are_measured_each_time(
+    tiny_encoder: DualEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = Path("/proc")  # there, yet no file can be made in it
+    caplog.set_level(logging.WARNING, "passerby.model")
+    first, second = (load_ranges(tiny_encoder, nowhere) for _ in range(2))
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert "can't be kept" in caplog.text
 
 
 def test_the_shipped_model_and_a_foreign_file_run_the_same_way(
