@@ -10,6 +10,7 @@ import torch
 TELLING = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 """Instructions that decide how fast numbers are multiplied, as Linux calls them."""
 BFLOAT16 = ("avx512_bf16", "amx_bf16")
+INT8 = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Machine:
     def has_bfloat16(self) -> bool:
         """Whether the processor multiplies bfloat16 by itself."""
         return any(name in self.instructions for name in BFLOAT16)
+
+    @property
+    def overflows_int8(self) -> bool:
+        """Whether it is an x86 without instructions for int8: it adds products of two bytes in
+        pairs, in 16 bits, which two of the largest are too much for."""
+        return bool(self.instructions) and not any(name in self.instructions for name in INT8)
 
 
 def look_at_machine() -> Machine:

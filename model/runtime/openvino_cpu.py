@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from model.encoder import DualEncoder
 from model.export import open_core
 from model.runtime.base import Limits, Multiplied
-from model.runtime.quantise import Ranges, quantise
+from model.runtime.machine import look_at_machine
+from model.runtime.quantise import LARGEST, LARGEST_IN_PAIRS, Ranges, quantise
 
 
 @cache
@@ -53,7 +54,8 @@ class OpenvinoEngine:
         """
         from model.runtime.graph import build_image, build_text
 
-        quantised = None if ranges is None else quantise(encoder, ranges)
+        largest = LARGEST_IN_PAIRS if look_at_machine().overflows_int8 else LARGEST
+        quantised = None if ranges is None else quantise(encoder, ranges, largest)
         pictures = precision if ranges is None else "int8"
         self.name = f"openvino {precision}, pictures {pictures}, on cpu"
         if pictures == precision:

@@ -1,9 +1,26 @@
 import os
 from pathlib import Path
 
+import pytest
 import torch
 
-from model.runtime.machine import look_at_machine
+from model.runtime.machine import Machine, look_at_machine
+
+
+@pytest.mark.parametrize(
+    ("instructions", "overflows"),
+    [
+        (("avx2",), True),
+        (("avx2", "avx512f"), True),
+        (("avx2", "avx_vnni"), False),
+        (("avx2", "avx512f", "avx512_vnni"), False),
+        ((), False),  # ARM, or nobody knows
+    ],
+)
+def test_int8_overflows_where_an_x86_has_no_instructions_for_it(
+    instructions: tuple[str, ...], overflows: bool
+) -> None:
+    assert Machine("", 1, instructions, 1, ()).overflows_int8 is overflows
 
 
 def test_machine_is_this_one() -> None:

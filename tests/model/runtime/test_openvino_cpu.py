@@ -8,9 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from model.encoder import DualEncoder
-from model.runtime import Runtime
+from model.runtime import Runtime, openvino_cpu
 from model.runtime.base import Multiplied
+from model.runtime.machine import Machine
 from model.runtime.openvino_cpu import OpenvinoEngine, has_bfloat16
+from model.runtime.quantise import LARGEST_IN_PAIRS, quantise
 from model.runtime.ranges import measure_ranges
 from tests.model.conftest import TINY
 
@@ -25,9 +27,10 @@ DEEP = replace(
 )
 
 
-def make_encoder(*, quick_gelu: bool = True) -> DualEncoder:
+def make_encoder(*, quick_gelu: bool = True, no_ln_pre: bool = False) -> DualEncoder:
     torch.manual_seed(0)
-    return DualEncoder(replace(DEEP, quick_gelu=quick_gelu)).eval()
+    vision = {**DEEP.vision, "no_ln_pre": no_ln_pre}
+    return DualEncoder(replace(DEEP, quick_gelu=quick_gelu, vision=vision)).eval()
 
 
 def draw(batch: int) -> NDArray[np.uint8]:
@@ -51,8 +54,9 @@ def lowest(got_BD: NDArray[np.float32], expected_BD: NDArray[np.float32]) -> flo
 
 
 @pytest.mark.parametrize("quick_gelu", [True, False])
-def test_float32_is_torchs(quick_gelu: bool) -> None:
-    encoder = make_encoder(quick_gelu=quick_gelu)
+@pytest.mark.parametrize("no_ln_pre", [True, False])
+def test_float32_is_torchs(quick_gelu: bool, no_ln_pre: bool) -> None:
+    encoder = make_encoder(quick_gelu=quick_gelu, no_ln_pre=no_ln_pre)
     runtime = Runtime(encoder, engine=OpenvinoEngine(encoder))
     assert min(cosines(runtime, encoder)) > 1 - 1e-5
     assert runtime.engine.name == "openvino float32 on cpu"
@@ -80,6 +84,19 @@ def test_int8_changes_pictures_alone(precision: Multiplied) -> None:
     assert 0.995 < cosine < cosines(plain, encoder)[0]
     assert runtime.engine.name == f"openvino {precision}, pictures int8, on cpu"
     assert runtime.fingerprint == encoder.fingerprint
+
+
+def test_int8_leaves_room_for_pairs_of_products_where_a_cpu_adds_those_in_16_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoder = make_encoder()
+    ranges = measure_ranges(encoder, draw(8))
+    old = Machine("", 1, ("avx2", "avx512f"), 1, ())
+    monkeypatch.setattr(openvino_cpu, "look_at_machine", lambda: old)
+    runtime = Runtime(encoder, engine=OpenvinoEngine(encoder, ranges=ranges))
+    assert cosines(runtime, encoder)[0] > 0.99
+    for layer in quantise(encoder, ranges, LARGEST_IN_PAIRS).values():
+        assert 2 * 255 * int(np.abs(layer.weight_OI).max()) < 2**15
 
 
 def test_ranges_are_the_largest_that_layers_are_given() -> None:
