@@ -162,7 +162,13 @@ def to_float32(vectors_ND: NDArray[np.floating]) -> NDArray[np.float32]:
     if vectors_ND.dtype != np.float16:
         return np.asarray(vectors_ND, np.float32)
     codec = faiss.IndexScalarQuantizer(vectors_ND.shape[1], faiss.ScalarQuantizer.QT_fp16)
-    decoded_ND: NDArray[np.float32] = codec.sa_decode(
-        np.ascontiguousarray(vectors_ND).view(np.uint8)
-    )
+    num_threads = faiss.omp_get_max_threads()
+    # Else each thread that ever comes by would keep a team of as many as there are cores.
+    faiss.omp_set_num_threads(1)  # of this thread alone
+    try:
+        decoded_ND: NDArray[np.float32] = codec.sa_decode(
+            np.ascontiguousarray(vectors_ND).view(np.uint8)
+        )
+    finally:
+        faiss.omp_set_num_threads(num_threads)
     return decoded_ND

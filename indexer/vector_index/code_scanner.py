@@ -5,7 +5,8 @@ Shapes: N codes, F found, D embedding.
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import faiss
@@ -25,7 +26,9 @@ class CodeScanner:
     def __init__(self, dim: int, kind: int) -> None:
         """kind: one of faiss.ScalarQuantizer's that needs no training."""
         self._quantizer: Any = faiss.ScalarQuantizer(dim, kind)
-        self._scanners = threading.local()  # FAISS never frees one
+        # Nothing frees one of FAISS' scanners, so there are as many as were ever needed at once.
+        self._idle_of_all: list[Any] = []
+        self._idle_of_some: list[Any] = []
 
     def best(
         self,
@@ -36,9 +39,9 @@ class CodeScanner:
     ) -> Found:
         """So many that are allowed, best first; there must be as many."""
         labels_F, scores_F = _make_heap(num)
-        scanner, _held = self._scanner(allowed_N)
-        scanner.set_query(faiss.swig_ptr(query_D))
-        _scan(scanner, 0, codes_N, labels_F, scores_F)
+        with self._scanner(allowed_N) as scanner:
+            scanner.set_query(faiss.swig_ptr(query_D))
+            _scan(scanner, 0, codes_N, labels_F, scores_F)
         order_F = np.argsort(-scores_F)
         return labels_F[order_F], scores_F[order_F]
 
@@ -51,30 +54,38 @@ class CodeScanner:
     ) -> Found:
         """So many of these rows, best first; reads them alone."""
         labels_F, scores_F = _make_heap(num)
-        scanner, _held = self._scanner(None)
-        scanner.set_query(faiss.swig_ptr(query_D))
         gathered_PD = np.empty((min(len(positions_P), _GATHERED), codes_N.shape[1]), codes_N.dtype)
-        for part, start in enumerate(range(0, len(positions_P), _GATHERED)):
-            picked_P = positions_P[start : start + _GATHERED]
-            rows_PD = gathered_PD[: len(picked_P)]
-            codes_N.take(picked_P, axis=0, out=rows_PD, mode="clip")  # the other modes copy twice
-            _scan(scanner, part, rows_PD, labels_F, scores_F)
+        with self._scanner(None) as scanner:
+            scanner.set_query(faiss.swig_ptr(query_D))
+            for part, start in enumerate(range(0, len(positions_P), _GATHERED)):
+                picked_P = positions_P[start : start + _GATHERED]
+                rows_PD = gathered_PD[: len(picked_P)]
+                codes_N.take(picked_P, axis=0, out=rows_PD, mode="clip")  # others copy twice
+                _scan(scanner, part, rows_PD, labels_F, scores_F)
         places_F = (labels_F >> 32) * _GATHERED + (labels_F & 0xFFFFFFFF)
         order_F = np.argsort(-scores_F)
         return positions_P[places_F[order_F]], scores_F[order_F]
 
-    def _scanner(self, allowed_N: NDArray[np.bool_] | None) -> tuple[Any, object]:
-        """This thread's scanner of what is allowed, and what must live as long as it is used."""
-        if allowed_N is None:
-            if not hasattr(self._scanners, "of_all"):
-                self._scanners.of_all = self._make_scanner(None)
-            return self._scanners.of_all, None
-        bits = np.packbits(allowed_N, bitorder="little")
-        selector = faiss.IDSelectorBitmap(len(allowed_N), faiss.swig_ptr(bits))
-        if not hasattr(self._scanners, "of_some"):
-            self._scanners.of_some = self._make_scanner(selector)
-        self._scanners.of_some.sel = selector
-        return self._scanners.of_some, (selector, bits)
+    @contextmanager
+    def _scanner(self, allowed_N: NDArray[np.bool_] | None) -> Iterator[Any]:
+        """One of what is allowed, that nobody else uses in the block."""
+        idle = self._idle_of_all
+        selector: Any = None
+        if allowed_N is not None:
+            bits = np.packbits(allowed_N, bitorder="little")
+            idle = self._idle_of_some
+            selector = faiss.IDSelectorBitmap(len(allowed_N), faiss.swig_ptr(bits))
+        try:
+            scanner = idle.pop()
+        except IndexError:
+            scanner = self._make_scanner(selector)
+        if selector is not None:
+            scanner.sel = selector
+            selector.thisown = True  # SWIG gave it away, to one that never frees it
+        try:
+            yield scanner
+        finally:
+            idle.append(scanner)
 
     def _make_scanner(self, selector: faiss.IDSelector | None) -> Any:
         metric, is_label_a_position = faiss.METRIC_INNER_PRODUCT, True
