@@ -28,7 +28,7 @@ _SAMPLE_ROWS = 8_192
 _CHUNK_ROWS = 8_192
 _LARGEST_CODE = 127
 _LENGTH_STEP = np.float32(1.01 / _LARGEST_CODE)  # float16 can make a vector longer than 1
-_ROUNDING = 1e-4  # float32 is a hundred times as exact
+_ROUNDING = 1e-4  # of sums of products; float32 is a hundred times as exact
 
 
 class Sketch:
@@ -77,7 +77,7 @@ class Sketch:
         """Codes (N, C): along the axes, then two lengths, rounded up."""
         exact_ND = to_float32(vectors_ND)
         z_NP = exact_ND @ self.axes_DP
-        off_N = np.sqrt(np.maximum(_squares(exact_ND) - _squares(z_NP), 0))
+        off_N = _lengths_off(exact_ND, z_NP)
         codes_NP = np.clip(np.rint(z_NP / self.steps_P), -_LARGEST_CODE, _LARGEST_CODE)
         wrong_N = np.sqrt(_squares(z_NP - codes_NP * self.steps_P))
         lengths_N2 = np.ceil(np.stack([wrong_N, off_N], axis=1) / _LENGTH_STEP)
@@ -89,7 +89,7 @@ class Sketch:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What these rows score with a unit query (S,): about, and at most."""
         z_P = query_D @ self.axes_DP
-        off = np.sqrt(max(float(query_D @ query_D - z_P @ z_P), 0))
+        off = _lengths_off(query_D[None], z_P[None])[0]
         asked_C2 = np.zeros((len(z_P) + 2, 2), np.float32)
         asked_C2[:-2] = (z_P * self.steps_P)[:, None]
         asked_C2[-2:, 1] = np.array([np.linalg.norm(z_P), off]) * _LENGTH_STEP
@@ -105,7 +105,7 @@ class Sketch:
         """Positions, ascending, of all that are allowed and may have a cosine above `least` with
         one of these unit vectors."""
         z_QP = hits_QD @ self.axes_DP
-        off_Q = np.sqrt(np.maximum(_squares(hits_QD) - _squares(z_QP), 0))
+        off_Q = _lengths_off(hits_QD, z_QP)
         lengths_Q2 = np.stack([np.sqrt(_squares(z_QP)), off_Q], axis=1) * _LENGTH_STEP
         asked_QC = np.concatenate([z_QP * self.steps_P, lengths_Q2], axis=1).astype(np.float32)
         found: list[NDArray[np.int64]] = []
@@ -125,6 +125,15 @@ def _gather(codes_NC: NDArray[np.int8], positions_S: NDArray[np.int64]) -> NDArr
         return codes_NC[positions_S]
     words = codes_NC.view(np.int64)
     return np.take(words, positions_S, axis=0, mode="clip").view(np.int8)
+
+
+def _lengths_off(vectors_ND: NDArray[np.float32], z_NP: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How long (N,) the part off the axes is, or longer: where it is short, the difference of two
+    squares is mostly what float32 rounded off them."""
+    rounding = vectors_ND.shape[1] * np.finfo(np.float32).eps
+    squares_N = np.maximum(_squares(vectors_ND) - _squares(z_NP), 0) + rounding
+    lengths_N: NDArray[np.float32] = np.sqrt(squares_N)
+    return lengths_N
 
 
 def _squares(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,6 +46,23 @@ def test_sketch_leaves_out_nothing_that_is_close(dim: int, fall: float) -> None:
             assert set(np.flatnonzero((sim_NN[hits] > least).any(axis=0))) <= set(near.tolist())
 
 
+def test_sketch_leaves_out_nothing_where_vectors_lie_all_but_on_its_axes() -> None:
+    generator = np.random.default_rng(4)
+    vectors_ND = (generator.standard_normal((500, 8)) @ generator.standard_normal((8, 128))).astype(
+        np.float32
+    )
+    vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    stored_ND = vectors_ND.astype(np.float16)
+    sketch = Sketch.of(stored_ND)
+    exact_ND = stored_ND.astype(np.float32)
+    rests_ND = exact_ND - exact_ND @ sketch.axes_DP @ sketch.axes_DP.T  # what float16 rounded
+    hits_QD = rests_ND[:100] / np.linalg.norm(rests_ND[:100], axis=1, keepdims=True)
+    cosines_Q = np.einsum("qd,qd->q", hits_QD, exact_ND[:100])
+    for row, cosine in enumerate(cosines_Q.tolist()):
+        near = sketch.find_near(hits_QD[row : row + 1], cosine - 1e-6, None)
+        assert row in near.tolist()
+
+
 def test_sketch_leaves_out_most_where_few_axes_matter() -> None:
     vectors_ND = draw(4_000, 256, 0.8, seed=1)
     sketch = Sketch.of(vectors_ND)
