@@ -1,11 +1,11 @@
 """Vectors drawn by measured statistics: nobody has a million pictures at hand.
 
 `SHIPPED` has what the shipped checkpoint makes of 1,500 drawn people with 4 pictures and 8
-descriptions each (the test split of the city `harbour`, by verdict_world.load_world): the length of
-the mean of pictures, the variances between people and between a person's pictures along the
-principal axes, how far descriptions point to whom they describe, and where else they point. That
-model uses some 24 of its 256 dimensions. `SPREAD` is a harder case that no model made: variances
-fall as 1 / axis over all dimensions, and a description says half as much of a person.
+descriptions each (the test split of the city `harbour`; shipped_statistics.py measures it): the
+length of the mean of pictures, the variances between people and between a person's pictures along
+the principal axes, how far descriptions point to whom they describe, and where else they point.
+That model uses some 24 of its 256 dimensions. `SPREAD` is a harder case that no model made:
+variances fall as 1 / axis over all dimensions, and a description says half as much of a person.
 
 Shapes: N pictures, P people, Q queries, A axes, D embedding.
 """
