@@ -28,7 +28,8 @@ _FORMAT = 3  # 1 did not tell when rows were added; 2 was a NumPy archive
 _SUFFIX = ".snapshot"
 _GENERATIONS = 2
 _DIGEST_CHARS = 32
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AssertionError)
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AssertionError, RuntimeError)
+"""RuntimeError: what FAISS says of codes that another of its versions wrote."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 0.5
 _AFTER_ERROR_S = 60.0
+_LONGEST_REST_S = 1.0  # what was removed meanwhile is to be forgotten soon
 
 
 class IndexUpkeep:
-    """Keeps the shortcuts of views up: a bit at a time, and as long a rest after each."""
+    """Keeps the shortcuts of views up: a bit at a time, and a rest after each."""
 
     def __init__(self, views: Callable[[], Sequence[GalleryView]], lock: ReadWriteLock) -> None:
         """lock: searches of the views read, changes write."""
@@ -56,4 +57,4 @@ class IndexUpkeep:
         while more and not self._stop.is_set():
             started = time.perf_counter()
             more = view.keep_up(self._lock.reading, self._lock.writing, self._stop.is_set)
-            self._stop.wait(time.perf_counter() - started)
+            self._stop.wait(min(time.perf_counter() - started, _LONGEST_REST_S))

@@ -30,6 +30,10 @@ _MOST_FETCHED = 1_024
 _SMALL_SHARE = 8
 """Scanning codes pays where at most one row in so many is looked at exactly."""
 
+_ODD_OF_MANY = 16
+_FEWEST_ODD = 1_000
+"""Looking at one row in so many exactly takes half as long as scanning the codes of all."""
+
 
 class ByteCodes:
     """A Shortcut that misses nothing. D bytes a vector."""
@@ -52,6 +56,11 @@ class ByteCodes:
         self._scanner = CodeScanner(dim, faiss.ScalarQuantizer.QT_8bit_direct_signed)
         self._num_fetched = _FIRST_FETCHED  # what past searches needed
 
+    @property
+    def misfits(self) -> bool:
+        """Whether so many rows are unlike those that it was made for that other codes would pay."""
+        return self.cover.num_odd > max(_FEWEST_ODD, self.cover.reach // _ODD_OF_MANY)
+
     def forget(self, num_kept: int, holes_M: NDArray[np.int64]) -> None:
         """See Shortcut."""
         self.cover.move(num_kept, holes_M)
@@ -67,7 +76,7 @@ class ByteCodes:
         # As FAISS keeps signed numbers.
         self._codes.values[positions_A] = (codes_AD + (_LARGEST_CODE + 1)).astype(np.uint8)
         odd_A = positions_A[lengths_A > self._most_off]
-        self.cover.learn(positions_A.tolist(), odd_A.tolist())
+        self.cover.learn(positions_A, odd_A)
 
     def find(
         self,

@@ -62,7 +62,7 @@ def unpack(known: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Cells:
             (num_hits, share): Setting(num_cells, num_looked)
             for num_hits, share, num_cells, num_looked in known["settings"]
         },
-        Cover.of(known["reach"], unknown.tolist()),
+        Cover.of(known["reach"], unknown),
     )
 
 

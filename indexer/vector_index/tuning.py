@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vector_index.cells import NUM_HITS, SHARES, Cells, Setting
+from indexer.vector_index.faiss_index import FaissIndex
 from indexer.vector_index.flat_store import FlatStore
 
 LEAST_RECALL = 0.996
@@ -45,6 +46,8 @@ def tune(
     """
     generator = np.random.default_rng(0)
     with reading():
+        if not len(store):
+            return {}
         rows_S = generator.integers(len(store), size=2_000)
         sample_SD = store.vectors()[rows_S].astype(np.float32)
     queries_QD = make_queries(sample_SD - cells.mean_D, NUM_QUERIES, generator)
@@ -62,6 +65,34 @@ def tune(
             if setting is not None:
                 settings[num_hits, share] = setting
     return settings
+
+
+def measure_recall(
+    index: FaissIndex,
+    mean_D: NDArray[np.float32],
+    reading: Callable[[], AbstractContextManager[object]],
+    stopped: Callable[[], bool] = lambda: False,
+) -> float:
+    """The part of the best hits that a search for few finds now. mean_D: of the vectors.
+
+    stopped: asked now and then; then it is 1.
+    """
+    generator = np.random.default_rng(len(index))
+    with reading():
+        if not len(index):
+            return 1.0
+        sample_SD = index.vectors()[generator.integers(len(index), size=2_000)].astype(np.float32)
+    found = wanted = 0
+    for query_D in make_queries(sample_SD - mean_D, NUM_QUERIES // 2, generator):
+        if stopped():
+            return 1.0
+        with reading():
+            _, best_F = index.store.best(query_D, NUM_HITS[0], None)
+            _, found_K = index.search(query_D, NUM_HITS[0], None)
+        best_K = np.sort(best_F)[::-1][: NUM_HITS[0]]
+        found += int(np.count_nonzero(found_K >= best_K.min(initial=1)))
+        wanted += len(best_K)
+    return found / max(1, wanted)
 
 
 def make_queries(

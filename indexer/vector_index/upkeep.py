@@ -13,7 +13,7 @@ import numpy as np
 from indexer.vector_index.byte_codes import ByteCodes
 from indexer.vector_index.cells import Cells, count_samples, train
 from indexer.vector_index.faiss_index import FaissIndex, Shortcut
-from indexer.vector_index.tuning import tune
+from indexer.vector_index.tuning import measure_recall, tune
 
 FEWEST_CODED = 10_000
 """Below, a scan of all takes half a millisecond, and steps would be made for too few rows."""
@@ -21,6 +21,8 @@ FEWEST_CODED = 10_000
 FEWEST_IN_CELLS = 200_000
 """Below, codes of a byte find the very best in less than a dozen milliseconds."""
 _FILLED_AT_ONCE = 10_000
+_LOOKED_AT_EACH = 4
+_LEAST_RECALL = 0.98
 
 Lock = Callable[[], AbstractContextManager[object]]
 
@@ -37,12 +39,15 @@ def keep_up(
     stopped: asked now and then, to leave off. Of one index by one thread at a time.
     """
     shortcut = index.shortcut
-    if _outgrown(index, shortcut):
+    if _outgrown(index, shortcut) or _finds_too_little(index, shortcut, reading, stopped):
         return _make_cells(index, reading, writing, stopped)
-    if shortcut is None:
+    if shortcut is None or (isinstance(shortcut, ByteCodes) and shortcut.misfits):
         return _make_codes(index, reading, writing)
     if isinstance(shortcut, Cells) and shortcut.stale:
         _drop_stale(shortcut, writing)
+    with reading():
+        if shortcut.cover.reach == len(index) and not len(shortcut.cover.unknown):
+            return False  # searches need not wait to hear it
     with writing():
         # What is learned must not be stale: it would be dropped with it.
         has_stale = isinstance(shortcut, Cells) and bool(shortcut.stale)
@@ -55,15 +60,30 @@ def _outgrown(index: FaissIndex, shortcut: Shortcut | None) -> bool:
     return len(index) >= 2 * trained_for
 
 
+def _finds_too_little(
+    index: FaissIndex, shortcut: Shortcut | None, reading: Lock, stopped: Callable[[], bool]
+) -> bool:
+    """Whether so many rows have come that are unlike the others that cells no longer serve. Asked
+    anew for each quarter of the rows: a second for a million."""
+    if not isinstance(shortcut, Cells) or shortcut.num_new <= len(index) // _LOOKED_AT_EACH:
+        return False
+    shortcut.num_new = 0
+    return measure_recall(index, shortcut.mean_D, reading, stopped) < _LEAST_RECALL
+
+
 def _make_cells(
     index: FaissIndex, reading: Lock, writing: Lock, stopped: Callable[[], bool]
 ) -> bool:
     """Train, fill and tune cells to the side, then search by them."""
     with reading():
         num_rows = len(index)
+        if num_rows < FEWEST_IN_CELLS // 2:
+            return False
         stride = max(1, num_rows // count_samples(num_rows))
         sample_SD = index.vectors()[::stride].copy()
-    cells = train(sample_SD, num_rows)
+    cells = train(sample_SD, num_rows, stopped)
+    if cells is None:
+        return False
     with writing():
         index.coming = cells
     try:
@@ -96,7 +116,7 @@ def _fill(
                 return True
             vectors_AD = index.vectors()[start:end].copy()
             # What moves there from now on is stale.
-            cells.cover.learn(range(start, end))
+            cells.cover.learn(np.arange(start, end))
         cells.enter(np.arange(start, end), vectors_AD)
     return False
 
@@ -126,7 +146,8 @@ def _make_codes(index: FaissIndex, reading: Lock, writing: Lock) -> bool:
     with reading():
         if len(index) < FEWEST_CODED:
             return False
-        sample_ND = index.vectors()[:: len(index) // FEWEST_CODED].copy()
+        picked = np.random.default_rng(len(index)).choice(len(index), FEWEST_CODED, replace=False)
+        sample_ND = index.vectors()[np.sort(picked)]
     codes = ByteCodes(sample_ND)
     with writing():
         index.shortcut = codes

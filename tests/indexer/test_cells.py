@@ -19,6 +19,7 @@ from indexer.index.columns import to_microseconds
 from indexer.index.gallery_view import GalleryView
 from indexer.index.row_block import RowBlock
 from indexer.index.snapshot import Snapshot
+from indexer.index.stored_arrays import LiveRows
 from indexer.records import Filters, Generation, Place
 from indexer.vector_index import faiss_index, packed_cells, tuning, upkeep
 from indexer.vector_index.cells import Cells, Setting
@@ -164,6 +165,24 @@ def test_cells_are_made_anew_when_the_gallery_has_doubled() -> None:
     assert isinstance(index.shortcut, Cells) and index.shortcut.num_trained == NUM_ROWS
 
 
+def test_cells_are_made_anew_when_pictures_have_come_that_they_do_not_find() -> None:
+    index, _ = fill(SHIPPED)
+    first = index.shortcut
+    likewise = draw(SHIPPED, NUM_ROWS + NUM_ROWS // 2, 1, dim=128).pictures_ND[NUM_ROWS:]
+    index.add(np.arange(NUM_ROWS, NUM_ROWS + len(likewise)), likewise)
+    keep_up_alone(index)
+    assert index.shortcut is first  # they are found as well as the others
+    world = draw(SHIPPED, NUM_ROWS // 2 - 1, 40, dim=128, seed=1)  # along other axes
+    index.add(len(index) + np.arange(len(world.pictures_ND)), world.pictures_ND)
+    keep_up_alone(index)
+    assert index.shortcut is not first
+    found = 0
+    for query_D in world.texts_QD:
+        ids_K, _ = index.search(query_D, 10, None)
+        found += len(set(ids_K.tolist()) & best_of_all(index, query_D, 10, None).keys())
+    assert found >= 0.85 * 10 * len(world.texts_QD)  # the first cells find 0.46
+
+
 def test_upkeep_leaves_off_when_it_is_stopped_and_holds_no_lock_while_it_trains() -> None:
     world = draw(SHIPPED, NUM_ROWS, 4, dim=128)
     index = FaissIndex(128)
@@ -178,7 +197,8 @@ def test_upkeep_leaves_off_when_it_is_stopped_and_holds_no_lock_while_it_trains(
         yield
         held -= 1
 
-    asked = iter([False, True])
+    # Eight rounds of training, then the rows.
+    asked = iter([False] * 9 + [True])
     assert not keep_up(index, lock, lock, lambda: next(asked))
     assert index.shortcut is None and index.coming is None
 
@@ -219,6 +239,18 @@ def test_cells_come_back_with_a_snapshot_once_all_of_it_was_checked(
         assert restored._index.shortcut.faiss.ntotal == reach - num_unknown
         for query_D in world.texts_QD:
             assert restored.search(query_D, 10, Filters()) == view.search(query_D, 10, Filters())
+
+    other = view.pack()
+    codes = other[1]["cells codes"]
+    strange = np.empty(codes.shape, codes.dtype)
+    codes.copy_to(strange)
+    strange[:4] = 0xFF  # where FAISS says of what kind they are
+    arrays = {**other[1], "cells codes": LiveRows.of(lambda: strange)}
+    strange_path = snapshot.write(
+        tmp_path / "strange", Snapshot("m", 128, change, {1: (other[0], arrays)})
+    )
+    with pytest.raises(SnapshotInvalid):
+        snapshot.load(strange_path, "m", 128)
 
     content = bytearray(path.read_bytes())
     content[-100_000] ^= 1  # among the codes
