@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ class FrameWorker:
         self._max_attempts = max_attempts
         self._on_people = on_people
         self._owed: FrameClaim | None = None
-        self._loop = Loop("frames", lambda: self.run_once(), _POLL_S)
+        self._loop = Loop("frames", lambda: self.run_once(), _POLL_S, self.pulse.turning)
 
     def nudge(self) -> None:
         """There is a frame: don't wait for the next poll."""
@@ -78,15 +78,9 @@ class FrameWorker:
         trouble = self.pulse.trouble() or self._loop.error
         return WorkerStatus(trouble is None, trouble)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Work in a thread until the block is left."""
-        self.pulse.start()
-        try:
-            with self._loop.running():
-                yield
-        finally:
-            self.pulse.stop()
+        return self._loop.running()
 
     def run_once(self) -> bool:
         """Look at one frame; whether there was one.

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from indexer.errors import IndexerError
 
@@ -21,12 +21,19 @@ _JOIN_S = 5.0
 class Loop:
     """Turns until it is stopped. What fails is logged, told by trouble() and tried again."""
 
-    def __init__(self, name: str, turn: Callable[[], bool], poll_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        turn: Callable[[], bool],
+        poll_s: float = 1.0,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """name: a plural. turn: does a piece of work; whether there was any. poll_s: how long to
-        wait where there was none."""
+        wait where there was none. around: entered by the thread, for as long as it turns."""
         self._name = name
         self._turn = turn
         self._poll_s = poll_s
+        self._around = around
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -76,6 +83,10 @@ class Loop:
         return f"stuck for {for_s:.0f} s" if for_s > _STUCK_S else self._error
 
     def _run(self) -> None:
+        with self._around():
+            self._turn_until_stopped()
+
+    def _turn_until_stopped(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self.is_stopping:
             self._wake.clear()

@@ -71,6 +71,15 @@ class Pulse:
             self._lanes.pop(threading.get_ident(), None)
 
     @contextmanager
+    def turning(self) -> Iterator[None]:
+        """This thread's loop turns in the block."""
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    @contextmanager
     def step(
         self, name: str, num_pictures: int = 1, laps: list[Lap] | None = None
     ) -> Iterator[None]:

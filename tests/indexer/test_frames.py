@@ -6,6 +6,7 @@ import io
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -211,6 +212,17 @@ def test_broken_detector_blames_no_frame(catalogue: Catalogue, store: ObjectStor
         broken = False
         wait_until(lambda: catalogue.frames.frame(frame_id).state == "done")
         wait_until(lambda: worker.status().healthy)
+
+
+def test_worker_that_has_nothing_to_do_stays_healthy(
+    catalogue: Catalogue, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.work.pulse._LEAST_S", 1.5)
+    worker = FrameWorker(catalogue, store, Touchy(lambda _: False))
+    with worker.running():
+        time.sleep(2)  # longer than a loop that doesn't turn is believed
+        wait_until(lambda: worker.status().healthy)
+    assert worker.status().error == "it does not run"
 
 
 def test_frame_whose_lookers_vanish_is_given_up(catalogue: Catalogue, store: ObjectStore) -> None:
