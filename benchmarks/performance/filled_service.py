@@ -6,6 +6,7 @@ each.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def fill(folder: Path, checkpoint: Path, num_pictures: int) -> Path:
     folder = folder / f"{encoder.fingerprint}-{num_pictures}"
     if (folder / "objects").exists():  # made last
         return folder
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
     folder.mkdir(parents=True)
     url = f"sqlite:///{folder / 'passerby.db'}"
     upgrade(url)

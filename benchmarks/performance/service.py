@@ -114,18 +114,12 @@ class Service:
 @contextmanager
 def serving(folder: Path, checkpoint: Path, *, constant: bool = False) -> Iterator[Service]:
     """The program over this data folder until the block is left."""
-    environment = {
-        **os.environ,
-        "PASSERBY_DATA_DIR": str(folder),
-        "PASSERBY_MODEL": str(checkpoint),
-        "PASSERBY_PORT": "0",
-    }
     words = [sys.executable, "-m", "benchmarks.performance.service"]
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
             [*words, *(["--constant"] if constant else [])],
             cwd=ROOT,
-            env=environment,
+            env=_environment(folder, checkpoint),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -139,6 +133,14 @@ def serving(folder: Path, checkpoint: Path, *, constant: bool = False) -> Iterat
         finally:
             process.terminate()
             process.wait(_STOP_S)
+
+
+def _environment(folder: Path, checkpoint: Path) -> dict[str, str]:
+    """No setting of the service that is at home here: that one's database is not to be asked."""
+    prefix = "PASSERBY_"
+    others = {name: os.environ[name] for name in os.environ if not name.upper().startswith(prefix)}
+    mine = {"DATA_DIR": str(folder), "MODEL": str(checkpoint), "PORT": "0"}
+    return others | {prefix + name: value for name, value in mine.items()}
 
 
 def _request(port: int, text: str) -> bytes:
