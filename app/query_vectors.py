@@ -26,13 +26,15 @@ class QueryVector:
 
 class QueryVectors:
     """Encodes each description once while it is among the last `size` asked for, and what is
-    asked for at the same time in one forward pass. Thread-safe."""
+    asked for at the same time in one forward pass, where that changes no bit. Thread-safe."""
 
     def __init__(self, encoder: TextEncoder, size: int) -> None:
         self.model = encoder.fingerprint
         self._encoder = encoder
         self._kept: Kept[tuple[str, str], QueryVector] = Kept(size)
-        self._together = Together(self._make, most=MOST_TEXTS, wait_s=WAIT_S, apart=True)
+        # The next page's vector must be the first one's: by another process, or made anew.
+        most = MOST_TEXTS if encoder.is_steady else 1
+        self._together = Together(self._make, most=most, wait_s=WAIT_S, apart=True)
 
     def get(self, text: str) -> QueryVector:
         """The vector of `text`, which is normalised already.

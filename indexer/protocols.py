@@ -37,6 +37,11 @@ class TextEncoder(Protocol):
     @property
     def dim(self) -> int: ...
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether a text's vector is the same to the last bit, whatever is encoded beside it."""
+        ...
+
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (B, D)."""
         ...

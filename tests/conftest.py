@@ -129,6 +129,7 @@ class ColourEncoder:
     image_size = (32, 16)
     _grid = (4, 2)
     dim = 4 * 2 * 3 + 1
+    is_steady = True
     _max_words = 20
 
     def encode_image(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/map", route_class=PageRoute, include_in_schema=False
 
 @router.get("")
 def show(request: Request, services: AppServices, caller: AppCaller) -> Response:
-    """The hits are in the page; static/map.js draws the map and marks them on it."""
+    """The hits are in the page; static/map/ draws the map and marks them on it."""
     galleries = caller.visible(services.catalogue.galleries())
     gallery = choose_gallery(galleries, request.query_params.get("gallery"))
     if gallery is None:

@@ -25,6 +25,7 @@ class CountingEncoder:
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
         self.fingerprint, self.dim = encoder.fingerprint, encoder.dim
+        self.is_steady = encoder.is_steady
         self.passes: list[int] = []
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -32,6 +32,11 @@ class Engine(Protocol):
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether a text's vector is the same to the last bit, whatever is encoded beside it."""
+        ...
+
     def encode_pixels(self, pixels_BHW3: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB of the encoder's image size, 1 <= B <= limits.pictures -> unit (B, D)."""
         ...

@@ -32,6 +32,7 @@ class CudaEngine:
     """A plain encoder's towers (see is_plain) on its GPU; queries go before pictures."""
 
     limits = Limits(pictures=4 * BATCHES[-1], texts=BATCHES[-1])
+    is_steady = False  # another size is another kernel
 
     def __init__(self, encoder: DualEncoder) -> None:
         self._device = encoder.device

@@ -56,6 +56,7 @@ class OpenvinoEngine:
 
         largest = LARGEST_IN_PAIRS if look_at_machine().overflows_int8 else LARGEST
         quantised = None if ranges is None else quantise(encoder, ranges, largest)
+        self.is_steady = precision == "bfloat16"  # as measured; float32 differs in the last bit
         pictures = precision if ranges is None else "int8"
         self.name = f"openvino {precision}, pictures {pictures}, on cpu"
         if pictures == precision:

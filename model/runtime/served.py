@@ -62,6 +62,11 @@ class Runtime:
         self._turn = threading.Lock()
 
     @property
+    def is_steady(self) -> bool:
+        """See Engine."""
+        return self.engine.is_steady
+
+    @property
     def person_cosine(self) -> float | None:
         """Mean cosine above which pictures are one person; None where nobody measured it."""
         known = self.card.get("person_cosine")

@@ -15,6 +15,7 @@ class TorchEngine:
     """A DualEncoder where it is, in the precision of its weights."""
 
     limits = Limits()
+    is_steady = False  # torch chooses how to multiply by the size
 
     def __init__(self, encoder: DualEncoder) -> None:
         self._encoder = encoder

@@ -71,6 +71,20 @@ def test_bfloat16_is_near_torchs_float32() -> None:
     assert runtime.engine.name == "openvino bfloat16 on cpu"
 
 
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_text_in_bfloat16_is_the_same_to_the_last_bit_beside_others(num_threads: int) -> None:
+    if not has_bfloat16():
+        pytest.skip("this CPU has no bfloat16")
+    encoder = make_encoder()
+    runtime = Runtime(encoder, engine=OpenvinoEngine(encoder, "bfloat16", num_threads))
+    assert runtime.is_steady
+    texts = [f"a man {'in red ' * (number % 9)}{number}" for number in range(48)]
+    alone_BD = np.concatenate([runtime.encode_text([text]) for text in texts])
+    for size in (2, 3, 7, 16, 32):
+        parts = [runtime.encode_text(texts[at : at + size]) for at in range(0, len(texts), size)]
+        np.testing.assert_array_equal(np.concatenate(parts), alone_BD)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_int8_changes_pictures_alone(precision: Multiplied) -> None:
     if precision == "bfloat16" and not has_bfloat16():
