@@ -45,12 +45,18 @@ class IndexUpkeep:
     def _run(self) -> None:
         faiss.omp_set_num_threads(1)  # of this thread: the others are for searches
         while not self._stop.wait(_EVERY_S):
-            try:
-                for view in self._views():
-                    self._keep_up(view)
-            except Exception:
-                log.exception("searches stay as slow as they are: the index's upkeep failed")
+            went_well = [self._try_to_keep_up(view) for view in self._views()]
+            if not all(went_well):
                 self._stop.wait(_AFTER_ERROR_S)
+
+    def _try_to_keep_up(self, view: GalleryView) -> bool:
+        """Whether it went well; what fails for one gallery may do for the next."""
+        try:
+            self._keep_up(view)
+        except Exception:
+            log.exception("searches stay as slow as they are: the index's upkeep failed")
+            return False
+        return True
 
     def _keep_up(self, view: GalleryView) -> None:
         more = True

@@ -3,6 +3,7 @@ way."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from indexer.index import upkeep as index_upkeep
+from indexer.index.gallery_view import GalleryView
+from indexer.index.read_write_lock import ReadWriteLock
 from indexer.vector_index import byte_codes, cells, tuning, upkeep
 from indexer.vector_index.byte_codes import ByteCodes
 from indexer.vector_index.cells import Cells
@@ -68,6 +72,28 @@ def test_codes_are_made_anew_where_too_many_rows_are_unlike_the_first(
     query_D = draw(1, 2)[0].astype(np.float32)
     scores_N = index.vectors().astype(np.float32) @ query_D
     assert index.search(query_D, 5, None)[0].tolist() == np.argsort(-scores_N)[:5].tolist()
+
+
+def test_upkeep_that_fails_for_one_gallery_goes_on_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reached = threading.Event()
+
+    def tend(view: GalleryView, *_: object) -> bool:
+        if view is views[0]:
+            raise RuntimeError("no memory")
+        reached.set()
+        return False
+
+    monkeypatch.setattr(index_upkeep, "_EVERY_S", 0.01)
+    monkeypatch.setattr(GalleryView, "keep_up", tend)
+    views = [GalleryView(DIM), GalleryView(DIM)]
+    kept_up = index_upkeep.IndexUpkeep(lambda: views, ReadWriteLock())
+    kept_up.start()
+    try:
+        assert reached.wait(10)
+    finally:
+        kept_up.stop()
 
 
 def test_training_leaves_off_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
