@@ -65,10 +65,18 @@ def cut_out(
     may bring another after its pixels.
     """
     region = find_raw_region(box, orientation, *raw)
-    zoom_x, zoom_y = image.size[0] / raw[0], image.size[1] / raw[1]
-    zoomed = (region[0] * zoom_x, region[1] * zoom_y, region[2] * zoom_x, region[3] * zoom_y)
+    scale = _find_scale(raw, image.size)
+    zoomed = (region[0] / scale, region[1] / scale, region[2] / scale, region[3] / scale)
     made = _resize_region(image, zoomed, target[::-1] if orientation >= 5 else target)
     return made.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else made
+
+
+def _find_scale(raw: tuple[int, int], loaded: tuple[int, int]) -> int:
+    """How many raw pixels a pixel that was loaded spans; the last may span fewer, so sizes divided
+    by each other would be off."""
+    return next(
+        scale for scale in (1, 2, 4, 8) if loaded == (-(-raw[0] // scale), -(-raw[1] // scale))
+    )
 
 
 def _resize_region(

@@ -209,7 +209,7 @@ def test_jpeg_is_decoded_coarser_only_as_far_as_the_box_allows() -> None:
     assert pixels(data).std() < 5
 
 
-@pytest.mark.parametrize("height", [962, 1080, 1200, 1950])
+@pytest.mark.parametrize("height", [962, 1080, 1200, 1950, 2161])
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_scaled_jpeg_is_within_2_rms_of_resizing_it_in_full(height: int, subsampling: int) -> None:
     """What a camera sends: edges and grain, a few times finer than what is made of it."""
