@@ -27,6 +27,7 @@ from tests.conftest import ColourEncoder
 from tests.postgresql import PostgresqlServer, running_postgresql
 
 PROMISED_S = 5.0
+AT_ONCE_S = 2.0  # a moment, where sixty clients share this process and others its cores
 HEALED_S = 15.0  # the worker's next try, a new connection, a machine that has other things to do
 
 
@@ -52,7 +53,7 @@ def until(http: TestClient, wanted: Callable[[dict[str, Any]], bool], within_s: 
         asked = time.monotonic()
         response = http.get("/readyz")
         answered = time.monotonic()
-        assert answered - asked < 1
+        assert answered - asked < AT_ONCE_S
         assert response.status_code == (200 if response.json()["ready"] else 503)
         if wanted(response.json()):
             return
@@ -194,7 +195,7 @@ def test_health_answers_while_every_thread_hangs(http: TestClient, moody: Moody)
             until(http, fails("model"), PROMISED_S)
             started = time.monotonic()
             assert http.get("/healthz").status_code == 200
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < AT_ONCE_S
             assert not any(search.done() for search in asked)
         finally:
             moody.go.set()
