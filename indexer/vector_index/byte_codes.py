@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.index.columns import Column
-from indexer.vector_index.code_scanner import CodeScanner, Found
+from indexer.vector_index.code_scanner import CodeScanner, Found, join
 from indexer.vector_index.cover import Cover
 from indexer.vector_index.flat_store import FlatStore
 
@@ -99,11 +99,11 @@ class ByteCodes:
         while _SMALL_SHARE * num_fetched < min(num_known, num_allowed):
             (positions_F, guesses_F), most_off = self.scan(query_D, num_fetched, allowed_N)
             first = store.best_of(query_D, k, positions_F[:k])
-            found = _join(first, others)
+            found = join(first, others)
             least = float(np.partition(found[1], -k)[-k])  # the k-th best is as good as this
             num_close = int(np.count_nonzero(guesses_F >= least - most_off))
             if num_close < num_fetched and least > -1:
-                return _join(found, store.best_of(query_D, k, positions_F[k:num_close]))
+                return join(found, store.best_of(query_D, k, positions_F[k:num_close]))
             num_fetched *= 4
             if 2 * k <= self._num_fetched:
                 self._num_fetched = min(num_fetched, _MOST_FETCHED)
@@ -150,10 +150,6 @@ def _leave_out(
     kept_N = np.ones(reach, np.bool_) if allowed_N is None else allowed_N[:reach].copy()
     kept_N[loose_L] = False
     return kept_N
-
-
-def _join(one: Found, other: Found) -> Found:
-    return np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
 
 
 def _lengths(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:

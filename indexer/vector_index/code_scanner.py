@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Positions and their scores."""
 
+
+def join(one: Found, other: Found) -> Found:
+    """What both have, in their order."""
+    return np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
+
+
 _GATHERED = 512
 """Rows copied together at a time: they stay in the cache."""
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.vector_index.code_scanner import Found
+from indexer.vector_index.code_scanner import Found, join
 from indexer.vector_index.cover import Cover
 from indexer.vector_index.flat_store import FlatStore
 from indexer.vector_index.sketch import Sketch
@@ -169,7 +169,7 @@ class FaissIndex:
         may_be_P = np.maximum(most_P, -1) >= least  # scores are cut off there
         may_be_P[likely_L] = False
         rest = self.store.best_of(query_D, k, positions_P[may_be_P])
-        return np.concatenate([found[0], rest[0]]), np.concatenate([found[1], rest[1]])
+        return join(found, rest)
 
     def _find_others(
         self,
@@ -182,4 +182,4 @@ class FaissIndex:
         loose_L = cover.loose if allowed_N is None else cover.loose[allowed_N[cover.loose]]
         one = self.store.best_of(query_D, k, loose_L)
         other = self.store.best(query_D, k, allowed_N, start=cover.reach)
-        return np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
+        return join(one, other)

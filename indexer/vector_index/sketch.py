@@ -88,12 +88,11 @@ class Sketch:
         self, query_D: NDArray[np.float32], positions_S: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What these rows score with a unit query (S,): about, and at most."""
-        z_P = query_D @ self.axes_DP
-        off = _lengths_off(query_D[None], z_P[None])[0]
-        asked_C2 = np.zeros((len(z_P) + 2, 2), np.float32)
-        asked_C2[:-2] = (z_P * self.steps_P)[:, None]
-        asked_C2[-2:, 1] = np.array([np.linalg.norm(z_P), off]) * _LENGTH_STEP
-        bounds_S2 = _gather(self.codes.values, positions_S).astype(np.float32) @ asked_C2
+        most_1C = self._ask(query_D[None])
+        about_1C = most_1C.copy()
+        about_1C[:, -2:] = 0
+        codes_SC = _gather(self.codes.values, positions_S).astype(np.float32)
+        bounds_S2 = codes_SC @ np.concatenate([about_1C, most_1C]).T
         return bounds_S2[:, 0], bounds_S2[:, 1] + np.float32(_ROUNDING)
 
     def find_near(
@@ -104,10 +103,7 @@ class Sketch:
     ) -> NDArray[np.int64]:
         """Positions, ascending, of all that are allowed and may have a cosine above `least` with
         one of these unit vectors."""
-        z_QP = hits_QD @ self.axes_DP
-        off_Q = _lengths_off(hits_QD, z_QP)
-        lengths_Q2 = np.stack([np.sqrt(_squares(z_QP)), off_Q], axis=1) * _LENGTH_STEP
-        asked_QC = np.concatenate([z_QP * self.steps_P, lengths_Q2], axis=1).astype(np.float32)
+        asked_QC = self._ask(hits_QD)
         found: list[NDArray[np.int64]] = []
         codes_NC = self.codes.values
         for start in range(0, len(codes_NC), _CHUNK_ROWS):
@@ -117,6 +113,13 @@ class Sketch:
                 may_be_N &= allowed_N[start : start + _CHUNK_ROWS]
             found.append(np.flatnonzero(may_be_N) + start)
         return np.concatenate(found) if found else np.empty(0, np.int64)
+
+    def _ask(self, hits_QD: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What (Q, C), times a row's codes, is the most that it scores with these unit vectors."""
+        z_QP = hits_QD @ self.axes_DP
+        off_Q = _lengths_off(hits_QD, z_QP)
+        lengths_Q2 = np.stack([np.sqrt(_squares(z_QP)), off_Q], axis=1) * _LENGTH_STEP
+        return np.concatenate([z_QP * self.steps_P, lengths_Q2], axis=1).astype(np.float32)
 
 
 def _gather(codes_NC: NDArray[np.int8], positions_S: NDArray[np.int64]) -> NDArray[np.int8]:
