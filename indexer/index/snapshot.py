@@ -23,6 +23,7 @@ from indexer.index import snapshot_file
 from indexer.index.gallery_view import GalleryView
 from indexer.index.snapshot_file import Damaged, SnapshotFile
 from indexer.index.stored_arrays import StoredArrays
+from indexer.storage.durable import sync
 
 _FORMAT = 3  # 1 did not tell when rows were added; 2 was a NumPy archive
 _SUFFIX = ".snapshot"
@@ -63,7 +64,7 @@ def write(folder: Path, snapshot: Snapshot) -> Path:
             os.fsync(file.fileno())
         final = folder / f"{snapshot.applied.seq:020d}-{digest[:_DIGEST_CHARS]}{_SUFFIX}"
         partial.rename(final)
-        _sync_folder(folder)
+        sync(folder)
     finally:
         partial.unlink(missing_ok=True)
     _drop_old(folder)
@@ -143,14 +144,6 @@ def _arrays_of(file: SnapshotFile, key: str) -> StoredArrays:
         for name, array in file.arrays.items()
         if name.startswith(prefix)
     }
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _drop_old(folder: Path) -> None:

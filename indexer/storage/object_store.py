@@ -23,6 +23,7 @@ from obstore.store import LocalStore, from_url
 
 from indexer.errors import ObjectMissing, StorageFull, StorageUnavailable
 from indexer.storage.bucket_file import BucketFile
+from indexer.storage.durable import sync
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -214,12 +215,12 @@ class ObjectStore:
         arriving = f"{_INCOMING}/{uuid.uuid4().hex}"
         try:
             obstore.put(self._store, arriving, file)
-            _sync(folder / arriving)
+            sync(folder / arriving)
             new_folder = not (folder / key).parent.exists()
             obstore.rename(self._store, arriving, key)
-            _sync((folder / key).parent)
+            sync((folder / key).parent)
             if new_folder:
-                _sync(folder)
+                sync(folder)
         except BaseException:
             for leftover in (folder / _INCOMING).glob(f"{Path(arriving).name}*"):
                 with suppress(OSError):
@@ -266,12 +267,3 @@ def _local_folder(place: str) -> Path | None:
     if place.startswith("file://"):
         return Path(place.removeprefix("file://")).absolute()
     return None if "://" in place else Path(place).absolute()
-
-
-def _sync(path: Path) -> None:
-    """Make a file's bytes, or the names in a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

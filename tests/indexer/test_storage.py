@@ -174,7 +174,7 @@ def test_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
     """A process that dies inside put, after the bytes and before the name."""
     script = (
         "import io, os, sys; import indexer.storage.object_store as s\n"
-        "s._sync = lambda path: os._exit(9)\n"
+        "s.sync = lambda path: os._exit(9)\n"
         "s.ObjectStore(sys.argv[1]).put(sys.argv[2], io.BytesIO(b'x' * 9000))\n"
     )
     run = run_python(script, tmp_path, SHA)
