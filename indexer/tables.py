@@ -65,6 +65,21 @@ class UtcDateTime(_Decorator):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def sent_columns() -> tuple[Column[Any], ...]:
+    """Of pictures and of whole frames: the file that was sent, and what was said of it."""
+    return (
+        Column("file_name", Text, nullable=False),
+        Column("content_type", String(32), nullable=False),
+        Column("size_bytes", BigInteger, nullable=False),
+        Column("width_px", Integer, nullable=False),
+        Column("height_px", Integer, nullable=False),
+        Column("camera", Text),
+        Column("captured_at", UtcDateTime()),
+        Column("tags", JSON, nullable=False),
+        Column("external_id", Text),
+    )
+
+
 def work_columns() -> tuple[Column[Any], ...]:
     """Of a table whose rows are worked on, see work/leases.py: one with work left may be claimed
     from claimable_at on. A claim moves that to the end of its lease and sets the fencing token;
@@ -98,15 +113,7 @@ images = Table(
     Column("sha256", String(64), nullable=False),
     # The box as text, "" for none: the same bytes with another box are another picture.
     Column("crop", String(64), nullable=False),
-    Column("file_name", Text, nullable=False),
-    Column("content_type", String(32), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("width_px", Integer, nullable=False),
-    Column("height_px", Integer, nullable=False),
-    Column("camera", Text),
-    Column("captured_at", UtcDateTime()),
-    Column("tags", JSON, nullable=False),
-    Column("external_id", Text),
+    *sent_columns(),
     Column("state", String(10), nullable=False),
     Column("reason", Text),
     Column("created_at", UtcDateTime(), nullable=False),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
     CheckConstraint,
     Column,
     Float,
     ForeignKey,
     Index,
-    Integer,
     String,
     Table,
     Text,
@@ -18,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from indexer.tables import ID, UtcDateTime, metadata, work_columns
+from indexer.tables import ID, UtcDateTime, metadata, sent_columns, work_columns
 
 # Whole frames: columns as of images. detector: the fingerprint of the one that looked.
 frames = Table(
@@ -27,15 +24,7 @@ frames = Table(
     Column("id", ID, primary_key=True),
     Column("gallery_id", ID, ForeignKey("galleries.id"), nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("file_name", Text, nullable=False),
-    Column("content_type", String(32), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("width_px", Integer, nullable=False),
-    Column("height_px", Integer, nullable=False),
-    Column("camera", Text),
-    Column("captured_at", UtcDateTime()),
-    Column("tags", JSON, nullable=False),
-    Column("external_id", Text),
+    *sent_columns(),
     Column("state", String(10), nullable=False),
     Column("reason", Text),
     Column("detector", Text),
