@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.performance.camera import crop_people, draw_camera_frame, save_jpeg
-from benchmarks.performance.row import Row, Size, Turns, at_least, at_most
+from benchmarks.performance.row import Row, Size, at_least, at_most, take_turns
 from indexer.pictures.decode import decode, decode_boxes
 from indexer.records import Box
 
@@ -33,12 +32,13 @@ def measure(size: Size) -> list[Row]:
 
 
 def _compare(name: str, jpeg: bytes, rounds: int, bound: float | None = None) -> list[Row]:
-    turns = _take_turns(
+    turns = take_turns(
         {
             "ours": lambda: decode(io.BytesIO(jpeg), _TARGET),
             "in full": lambda: decode_in_full(jpeg),
         },
         rounds,
+        time.thread_time,
     )
     value, against = 1e3 * turns.median_s("ours"), 1e3 * turns.median_s("in full")
     ratio = turns.ratio("in full", "ours")
@@ -54,12 +54,13 @@ def _compare(name: str, jpeg: bytes, rounds: int, bound: float | None = None) ->
 
 def _share(jpeg: bytes, boxes: list[Box], rounds: int) -> Row:
     """Everybody in one frame, against reading the frame for each of them."""
-    turns = _take_turns(
+    turns = take_turns(
         {
             "together": lambda: decode_boxes(io.BytesIO(jpeg), _TARGET, boxes),
             "apart": lambda: [decode(io.BytesIO(jpeg), _TARGET, box) for box in boxes],
         },
         rounds,
+        time.thread_time,
     )
     each = 1e3 / len(boxes)
     return Row(
@@ -76,13 +77,3 @@ def decode_in_full(jpeg: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(jpeg)) as image:
         upright = image.convert("RGB").resize(_TARGET[::-1], Image.Resampling.BICUBIC)
     return np.asarray(upright)
-
-
-def _take_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> Turns:
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds + 1):  # the first is not counted
-        for name, run in ways.items():
-            started = time.thread_time()
-            run()
-            seconds[name].append(time.thread_time() - started)
-    return Turns({name: taken[1:] for name, taken in seconds.items()})

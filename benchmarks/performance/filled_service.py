@@ -20,12 +20,6 @@ from model.config import Architecture
 from model.encoder import DualEncoder
 
 GALLERY = "street"
-VIT_B_16 = Architecture(
-    embed_dim=512,
-    image_size=(384, 128),
-    vision={"layers": 12, "width": 768, "head_width": 64, "patch_size": 16},
-    text={"layers": 12, "width": 512, "heads": 8},
-)
 _BLOCK_ROWS = 10_000
 _AT = "2026-05-01 12:00:00.000000"
 _IMAGES = f"""INSERT INTO images (id, gallery_id, sha256, crop, file_name, content_type, size_bytes,

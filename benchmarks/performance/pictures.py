@@ -6,6 +6,7 @@ Times are of the CPU, one thread each.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -13,12 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.performance.row import Row, Size, Turns, at_least, at_most
+from benchmarks.performance.row import Row, Size, Turns, at_least, at_most, take_turns
 from benchmarks.performance.text import (
     lowest_cosine,
     make_encoder,
     make_runtime,
-    take_turns_of_cpu,
 )
 from model import load_encoder
 from model.data.synthetic import draw_people
@@ -51,9 +51,10 @@ def _measure_time(size: Size) -> list[Row]:
     }
     for way, wish in wishes.items():
         ways[way] = make_runtime(encoder, wish).encode_image
-    turns = take_turns_of_cpu(
+    turns = take_turns(
         {way: partial(encode, pixels) for way, encode in ways.items()},
         4 if size == "full" else 1,
+        time.process_time,
     )
     rows = [
         _row(turns, "a picture", "ours", 2.2),

@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.performance.filled_service import VIT_B_16, fill, save_random
+from benchmarks.performance.filled_service import fill, save_random
+from benchmarks.performance.published import VIT_B16
 from benchmarks.performance.row import Row, Size, at_least, at_most
 from benchmarks.performance.service import Asked, make_texts, serving
 from model.card import find_checkpoint
@@ -27,7 +28,7 @@ def measure(size: Size) -> list[Row]:
     if size == "tiny":
         with tempfile.TemporaryDirectory() as folder:
             return measure_model("small", small, Path(folder), 200, rounds=1, num_texts=8)
-    vit = save_random(VIT_B_16, _FOLDER / "vit-b-16")
+    vit = save_random(VIT_B16, _FOLDER / "vit-b-16")
     return [
         *measure_model("ViT-B/16", vit, _FOLDER, 1_000_000, rounds=5, num_texts=32),
         *measure_model("small", small, _FOLDER, 100_000, rounds=5, num_texts=64),

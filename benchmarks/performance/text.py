@@ -17,19 +17,13 @@ import torch
 from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
-from benchmarks.performance.row import Row, Size, Turns, at_least
-from model.config import Architecture
+from benchmarks.performance.published import VIT_B16
+from benchmarks.performance.row import Row, Size, at_least, take_turns
 from model.encoder import DualEncoder
 from model.runtime import Runtime, Wish
 from model.runtime.choice import choose_engine
 from model.tokens import count_tokens
 
-VIT_B16 = Architecture(
-    embed_dim=512,
-    image_size=(384, 128),
-    vision={"layers": 12, "width": 768, "patch_size": 16},
-    text={"layers": 12, "width": 512, "heads": 8},
-)
 QUERY = (
     "a man with short grey hair in a dark blue coat, black trousers and white shoes, who "
     "carries a red bag over one shoulder"
@@ -97,7 +91,8 @@ def _compare(
     bound: float | None = None,
 ) -> list[Row]:
     """Each way but eager against that; what is ours is to reach the bound."""
-    turns = take_turns_of_cpu({way: partial(encode, texts) for way, encode in ways.items()}, rounds)
+    runs = {way: partial(encode, texts) for way, encode in ways.items()}
+    turns = take_turns(runs, rounds, time.process_time)
     against, rows = 1e3 * turns.median_s("eager"), []
     for way in ways:
         value, ratio = 1e3 * turns.median_s(way), turns.ratio("eager", way)
@@ -107,19 +102,6 @@ def _compare(
             label = name if way == "ours" else f"{name}: {way}"
             rows.append(Row(label, value, "ms", against, ratio))
     return rows
-
-
-def take_turns_of_cpu(ways: Mapping[str, Callable[[], object]], rounds: int) -> Turns:
-    """As take_turns, but seconds that this process computed, not those that it waited."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for run in ways.values():
-        run()
-    for _ in range(rounds):
-        for way, run in ways.items():
-            started = time.process_time()
-            run()
-            seconds[way].append(time.process_time() - started)
-    return Turns(seconds)
 
 
 def lowest_cosine(one_BD: NDArray[np.float32], other_BD: NDArray[np.float32]) -> float:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.performance.gpu.chip import TINY, VIT_B16, Chip
+from benchmarks.performance.gpu.chip import TINY, Chip
 from benchmarks.performance.gpu.test_set import draw_split
+from benchmarks.performance.published import VIT_B16
 from benchmarks.performance.row import Row, Size, at_most
 from model.config import Recipe
 from model.data.picture_files import FilePictures
