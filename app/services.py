@@ -21,8 +21,8 @@ from app.settings import Settings
 from indexer.catalogue import Catalogue
 from indexer.database import notices
 from indexer.frames.worker import FrameWorker
-from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
+from indexer.protocols import VectorIndex
 from indexer.storage.object_store import ObjectStore
 from indexer.work.worker import Worker
 
@@ -44,7 +44,7 @@ class Services:
     store: ObjectStore
     query_vectors: QueryVectors
     picture_vectors: PictureVectors
-    live_index: LiveIndex
+    live_index: VectorIndex
     worker: Worker | None
     explanations: Explanations | None
     watches: Watches

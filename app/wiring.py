@@ -30,7 +30,7 @@ from indexer.erasure.survey import is_another_storage
 from indexer.frames.worker import FrameWorker, Threshold
 from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
-from indexer.protocols import Detector, ImageEncoder, TextEncoder
+from indexer.protocols import Detector, ImageEncoder, TextEncoder, VectorIndex
 from indexer.storage.object_store import ObjectStore
 from indexer.work.pulse import Lap
 from indexer.work.worker import Worker
@@ -64,14 +64,7 @@ def build_services(
     catalogue, store = open_data(settings)
     encoder = encoder or load_encoder(settings)
     query_vectors = QueryVectors(encoder, settings.query_cache_size)
-    live_index = LiveIndex(
-        catalogue,
-        encoder.fingerprint,
-        encoder.dim,
-        settings.index_dir,
-        # A backup restored while this runs must not bring back what was erased.
-        on_other_past=lambda: obey_ledger(catalogue, store),
-    )
+    live_index = build_index(settings, catalogue, store, encoder)
     tracing = start_tracing()
     worker = None
     if with_worker:
@@ -106,6 +99,20 @@ def build_services(
         maps=maps,
         frames=frames,
         model_card=encoder.card if isinstance(encoder, Described) else {},
+    )
+
+
+def build_index(
+    settings: Settings, catalogue: Catalogue, store: ObjectStore, encoder: ImageEncoder
+) -> VectorIndex:
+    """All galleries' vectors under the encoder's model, not started."""
+    return LiveIndex(
+        catalogue,
+        encoder.fingerprint,
+        encoder.dim,
+        settings.index_dir,
+        # A backup restored while this runs must not bring back what was erased.
+        on_other_past=lambda: obey_ledger(catalogue, store),
     )
 
 

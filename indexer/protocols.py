@@ -5,11 +5,17 @@ Shapes: B batch, N vectors held, K hits, D embedding, H, W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from indexer.index.found import PictureTable, Pool
+from indexer.records import Filters, Generation, Hit, IndexStatus, Place, Ranking
+
+T = TypeVar("T")
 
 
 class ImageEncoder(Protocol):
@@ -72,36 +78,125 @@ class Detector(Protocol):
         ...
 
 
-class VectorIndex(Protocol):
-    """One gallery's vectors under one model. Its positions move when rows are removed.
-
-    Not safe to change while it is searched: the caller keeps them apart.
-    """
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """The image id at each position; a view that the next change invalidates."""
-        ...
+class GalleryIndex(Protocol):
+    """One gallery's pictures under one model, as an index has them now. S sampled, M asked for."""
 
     def __len__(self) -> int: ...
 
-    def add(self, ids_N: NDArray[np.int64], vectors_ND: NDArray[np.float16]) -> None:
-        """Append vectors whose ids are not in it yet."""
+    def search(
+        self,
+        query_D: NDArray[np.float32],
+        k: int,
+        filters: Filters,
+        *,
+        behind: Place | None = None,
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> list[Hit]:
+        """The min(k, matches) best, best first, equal scores by id.
+
+        behind: only what its generation held and what ranks behind it. least: only scores from
+        there up. without: images that are no matches, a few.
+        """
         ...
 
-    def remove(self, positions_R: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Drop these distinct positions; the last rows move into the holes.
+    def pool(
+        self,
+        query_D: NDArray[np.float32],
+        num_hits: int,
+        reach: float,
+        filters: Filters,
+        *,
+        behind: Place | None = None,
+        shown: Collection[int] = (),
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> Pool:
+        """The best hits, and the pictures within the filters whose cosine with one is above reach.
 
-        Returns (holes_M, sources_M): whatever is kept in the order of `ids` follows by
-        `column[holes_M] = column[sources_M]` and dropping its last R rows.
+        behind, least, without: see search; nothing that ranks ahead of the place comes along.
+        shown: images that rank behind it and are in no pool any more.
         """
+        ...
+
+    def size_at(self, seq: int) -> int:
+        """How many of its pictures were there after change `seq`."""
+        ...
+
+    def tags(self, at_most: int) -> list[str]:
+        """The tags that most of its pictures carry, sorted."""
+        ...
+
+    def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
+        """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""
+        ...
+
+    def table(self) -> PictureTable:
+        """What is known of all its pictures, as a copy."""
+        ...
+
+    def vectors_of(self, ids_M: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Those of these images that it has, by id, ascending, and their vectors (M, D)."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """All galleries' vectors under one model: a view of the database that follows it.
+
+    Any number of processes may have one on the same database. `start` it before use. Searches and
+    looks raise GalleryNotFound, DatabaseUnavailable.
+    """
+
+    @property
+    def dim(self) -> int:
+        """D, of its vectors."""
+        ...
+
+    def start(self) -> None:
+        """Get in step with the database, and follow it in a thread. Raises DatabaseUnavailable."""
+        ...
+
+    def stop(self) -> None:
+        """Stop following."""
+        ...
+
+    def nudge(self) -> None:
+        """Something was committed: look now, not at the next poll."""
+        ...
+
+    def catch_up(self) -> None:
+        """Have everything that was committed before this call. Raises DatabaseUnavailable."""
         ...
 
     def search(
-        self, query_D: NDArray[np.float32], k: int, allowed_N: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The min(k, allowed) best ids and scores; best first, equal scores by id.
+        self,
+        gallery: str,
+        query_D: NDArray[np.float32],
+        k: int,
+        filters: Filters = ...,
+        *,
+        behind: Place | None = None,
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> Ranking:
+        """The min(k, matches) most similar pictures, best first, equal scores by id.
 
-        allowed_N: in the order of `ids`; None admits all.
+        query_D: unit (D,). behind, least, without: see GalleryIndex.search. Raises PlaceLost where
+        `behind` is of another past, and ValueError for a query of another size.
         """
+        ...
+
+    def look(self, gallery: str, see: Callable[[GalleryIndex], T]) -> T:
+        """What `see` finds in a gallery; changes may wait for it, so it must be quick."""
+        ...
+
+    def ranked(
+        self, gallery: str, behind: Place | None
+    ) -> AbstractContextManager[tuple[GalleryIndex, int, Generation | None]]:
+        """A gallery for the block, how many of its pictures are ranked there, and the generation
+        that they are of: the place's, or the newest. Raises PlaceLost."""
+        ...
+
+    def status(self) -> IndexStatus:
+        """Where it is; never waits for the database."""
         ...

@@ -16,7 +16,7 @@ from app.maps.schemas import MapPointList
 from app.services import Services
 from indexer.errors import MapNotDrawn
 from indexer.index.columns import NO_TIME
-from indexer.index.gallery_view import GalleryView, PictureTable
+from indexer.index.found import PictureTable
 from indexer.maps.jobs import MapJob, MapPoints
 from indexer.maps.layout import NOBODY, place
 
@@ -47,7 +47,7 @@ def look_at_map(services: Services, gallery: str) -> MapView:
     drawn = services.catalogue.maps.drawn(gallery, services.query_vectors.model)
     if drawn is None:
         raise MapNotDrawn(gallery)
-    return MapView(drawn, services.live_index.look(gallery, GalleryView.table))
+    return MapView(drawn, services.live_index.look(gallery, lambda view: view.table()))
 
 
 def list_points(services: Services, gallery: str, view: MapView) -> MapPointList:

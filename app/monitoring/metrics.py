@@ -25,7 +25,7 @@ from app import __version__
 from app.monitoring.readiness import OK, Watches
 from indexer.catalogue import Catalogue
 from indexer.figures import Figures, read_figures
-from indexer.index.live_index import LiveIndex
+from indexer.protocols import VectorIndex
 from indexer.work.worker import Worker
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -47,7 +47,7 @@ class Metrics:
         catalogue: Catalogue,
         watches: Watches,
         worker: Worker | None = None,
-        live_index: LiveIndex | None = None,
+        live_index: VectorIndex | None = None,
     ) -> None:
         """model: the encoders' fingerprint."""
         # /metrics must not wait for the threads that requests work in.
@@ -120,7 +120,7 @@ class PartsCollector(Collector):
         catalogue: Catalogue,
         watches: Watches,
         worker: Worker | None,
-        live_index: LiveIndex | None,
+        live_index: VectorIndex | None,
     ) -> None:
         self._figures = FreshFigures(lambda: read_figures(catalogue.database))
         self._watches = watches
@@ -166,7 +166,7 @@ def _tell_catalogue(figures: Figures) -> Iterable[Metric]:
     )
 
 
-def _tell_index(live_index: LiveIndex, figures: Figures | None) -> Iterable[Metric]:
+def _tell_index(live_index: VectorIndex, figures: Figures | None) -> Iterable[Metric]:
     status = live_index.status()
     if figures is not None:
         behind = max(0, figures.newest_seq - status.generation)

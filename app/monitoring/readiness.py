@@ -14,7 +14,7 @@ from app.schemas import Readiness
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
 from indexer.frames.worker import FrameWorker
-from indexer.index.live_index import LiveIndex
+from indexer.protocols import VectorIndex
 from indexer.storage.object_store import ObjectStore
 from indexer.work.worker import Worker
 
@@ -138,7 +138,7 @@ def watch_parts(
     store: ObjectStore,
     worker: Worker | None,
     query_vectors: QueryVectors | None = None,
-    live_index: LiveIndex | None = None,
+    live_index: VectorIndex | None = None,
     frames: FrameWorker | None = None,
 ) -> Watches:
     """The watches of a process that has these parts."""
@@ -163,7 +163,7 @@ def check_model(query_vectors: QueryVectors) -> None:
     query_vectors.encode("a person")
 
 
-def check_index(live_index: LiveIndex) -> None:
+def check_index(live_index: VectorIndex) -> None:
     """Has the index everything that is committed?"""
     status = live_index.status()
     if status.error is not None:

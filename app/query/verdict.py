@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from app.kept import Kept
 from app.query.schemas import Verdict
-from indexer.index.live_index import LiveIndex
 from indexer.index.score_tail import (
     FEWEST_PICTURES,
     FEWEST_WORDS,
@@ -28,7 +27,7 @@ from indexer.index.score_tail import (
     judge_score,
     nearest_length,
 )
-from indexer.protocols import TextEncoder
+from indexer.protocols import TextEncoder, VectorIndex
 from indexer.records import Filters, Generation
 
 KEPT = 256  # fits, each of a few numbers
@@ -75,7 +74,7 @@ class _Fit:
 class Judge:
     """Tells whether a best score means that somebody is there. Thread-safe."""
 
-    def __init__(self, encoder: TextEncoder, calibration: Calibration, live_index: LiveIndex):
+    def __init__(self, encoder: TextEncoder, calibration: Calibration, live_index: VectorIndex):
         self._encoder = encoder
         self._live_index = live_index
         self._matches = MatchScores(calibration.words, calibration.mean, calibration.deviation)
@@ -140,7 +139,7 @@ class Judge:
             return self._vectors[length]
 
 
-def make_judge(encoder: TextEncoder, live_index: LiveIndex) -> Judge | None:
+def make_judge(encoder: TextEncoder, live_index: VectorIndex) -> Judge | None:
     """None for an encoder that doesn't know what its scores are worth."""
     if not isinstance(encoder, Calibrated) or encoder.calibration is None:
         return None

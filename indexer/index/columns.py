@@ -25,7 +25,7 @@ _FEW = 8  # values compared one by one: faster than looking up each row's
 
 
 class Column(Generic[S]):
-    """Numbers, or vectors, that grow at the end and shrink as VectorIndex.remove says."""
+    """Numbers, or vectors, that grow at the end and shrink as FaissIndex.remove says."""
 
     def __init__(self, dtype: type[S], values_N: ArrayLike = (), width: int | None = None) -> None:
         """width: of a vector, where rows are that."""

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
-from indexer.index.people import Pool, find_neighbours, to_float32
+from indexer.index.found import PictureTable, Pool
+from indexer.index.people import find_neighbours, to_float32
 from indexer.index.picture_columns import PictureColumns
-from indexer.index.ranked_rows import rank, ranks_ahead
+from indexer.index.ranked_rows import FindBest, rank, ranks_ahead
 from indexer.index.row_block import RowBlock
 from indexer.index.stored_arrays import LiveRows, StoredArray, StoredArrays
 from indexer.records import Filters, Hit, Place
@@ -24,17 +25,6 @@ from indexer.vector_index.cells import Cells
 from indexer.vector_index.faiss_index import FaissIndex
 from indexer.vector_index.sketch import FEWEST_ROWS, Sketch
 from indexer.vector_index.upkeep import Lock, keep_up
-
-
-@dataclass(frozen=True)
-class PictureTable:
-    """All pictures of a gallery by id, ascending. camera_N: places in `cameras`, where None may be
-    one. captured_N: microseconds since 1970, columns.NO_TIME where it is not known."""
-
-    ids_N: NDArray[np.int64]
-    cameras: list[str | None]
-    camera_N: NDArray[np.int32]
-    captured_N: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -53,13 +43,15 @@ class Update:
 
 
 class GalleryView:
-    """Not safe to change while it is searched: LiveIndex keeps the two apart."""
+    """A protocols.GalleryIndex in memory.
+
+    Not safe to change while it is searched: LiveIndex keeps the two apart.
+    """
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
         self._index = FaissIndex(dim)
         self._columns = PictureColumns()
-        self._masks: dict[Filters, NDArray[np.bool_]] = {}  # of the latest searches
 
     def __len__(self) -> int:
         return len(self._index)
@@ -128,13 +120,9 @@ class GalleryView:
         least: float = -1.0,
         without: Collection[int] = (),
     ) -> list[Hit]:
-        """The min(k, matches) best, best first, equal scores by id.
-
-        behind: only what its generation held and what ranks behind it. least: only scores from
-        there up. without: images that are no matches, a few.
-        """
+        """See protocols.GalleryIndex."""
         allowed_N = self._columns.allowed(filters, behind)
-        return rank(self._index, query_D, k, allowed_N, behind, least, without)[0]
+        return rank(self._best(query_D, allowed_N), k, behind, least, without)[0]
 
     def pool(
         self,
@@ -148,14 +136,10 @@ class GalleryView:
         least: float = -1.0,
         without: Collection[int] = (),
     ) -> Pool:
-        """The best hits, and the pictures within the filters whose cosine with one is above reach.
-
-        behind, least, without: see search; nothing that ranks ahead of the place comes along.
-        shown: images that rank behind it and are in no pool any more.
-        """
+        """See protocols.GalleryIndex."""
         allowed_N = self._columns.allowed(filters, behind)
         num_ranked = num_hits + len(shown)
-        ranked, ahead = rank(self._index, query_D, num_ranked, allowed_N, behind, least, without)
+        ranked, ahead = rank(self._best(query_D, allowed_N), num_ranked, behind, least, without)
         shown = frozenset(shown)
         hits = [hit for hit in ranked if hit.image_id not in shown][:num_hits]
         ids_K = np.array([hit.image_id for hit in hits], np.int64)
@@ -175,6 +159,9 @@ class GalleryView:
         ids_P = self._index.ids[positions_P]
         return Pool(ids_P, scores_P, vectors_PD, len(hits), [hit.image_id for hit in ranked])
 
+    def _best(self, query_D: NDArray[np.float32], allowed_N: NDArray[np.bool_] | None) -> FindBest:
+        return lambda num: self._index.search(query_D, num, allowed_N)
+
     def keep_up(self, reading: Lock, writing: Lock, stopped: Callable[[], bool]) -> bool:
         """Make searches quick, bit by bit; whether there is more to do. See upkeep.keep_up."""
         return keep_up(self._index, reading, writing, stopped)
@@ -191,22 +178,22 @@ class GalleryView:
         return near[find_neighbours(hits_KD, vectors_ND[near], reach)]
 
     def size_at(self, seq: int) -> int:
-        """How many of its rows were there after change `seq`."""
+        """See protocols.GalleryIndex."""
         return int(np.count_nonzero(self._columns.added.values <= seq))
 
     def tags(self, at_most: int) -> list[str]:
-        """The tags that most of its pictures carry, sorted."""
+        """See protocols.GalleryIndex."""
         return self._columns.most_tags(at_most)
 
     def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
-        """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""
+        """See protocols.GalleryIndex."""
         allowed_N = self._columns.allowed(filters, None)
         matches = np.arange(len(self)) if allowed_N is None else np.flatnonzero(allowed_N)
         stride = max(1, -(-len(matches) // at_most))
         return self._index.vectors()[matches[::stride]], len(matches)
 
     def table(self) -> PictureTable:
-        """What is known of all its pictures, as a copy."""
+        """See protocols.GalleryIndex."""
         order_N = np.argsort(self._index.ids)
         return PictureTable(
             self._index.ids[order_N],
@@ -216,7 +203,7 @@ class GalleryView:
         )
 
     def vectors_of(self, ids_M: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        """Those of these images that it has, by id, ascending, and their vectors (M, D)."""
+        """See protocols.GalleryIndex."""
         positions_M = self._find(ids_M)
         positions_M = positions_M[np.argsort(self._index.ids[positions_M])]
         return self._index.ids[positions_M], self._index.vectors()[positions_M]

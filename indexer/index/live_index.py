@@ -34,7 +34,7 @@ _ALL = Filters()
 
 
 class LiveIndex:
-    """All galleries' vectors of one model in memory, a view of the database.
+    """A protocols.VectorIndex in memory.
 
     Any number of processes may have one on the same database and folder. `start` it before use.
     """

@@ -9,7 +9,6 @@ Shapes: N pictures, Q hits, P hits and their neighbours, F found, D embedding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -27,19 +26,6 @@ MARGIN = 0.05
 """Below the threshold: a picture may fit a group's mean and be a little further from its hit."""
 _NEVER = -np.inf
 _CHUNK_BYTES = 8 * 2**20
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A search's hits, best first, and behind them what may show the same people: ids (P,), their
-    scores (P,) and unit vectors (P, D). ranked: ids of the hits among those that were shown before,
-    as they rank."""
-
-    ids_P: NDArray[np.int64]
-    scores_P: NDArray[np.float32]
-    vectors_PD: NDArray[np.float32]
-    num_hits: int
-    ranked: list[int]
 
 
 def group_people(

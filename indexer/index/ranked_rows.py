@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.protocols import VectorIndex
 from indexer.records import Hit, Place
+
+FindBest: TypeAlias = Callable[[int], tuple[NDArray[np.int64], NDArray[np.float32]]]
+"""The best so many ids and scores of what is admitted; best first, equal scores by id."""
 
 
 def rank(
-    index: VectorIndex,
-    query_D: NDArray[np.float32],
+    find_best: FindBest,
     k: int,
-    allowed_N: NDArray[np.bool_] | None,
     behind: Place | None,
     least: float,
     without: Collection[int],
 ) -> tuple[list[Hit], NDArray[np.int64]]:
-    """The hits, see GalleryView.search, and the ids of what ranks ahead of the place.
+    """The hits, see GalleryIndex.search, and the ids of what ranks ahead of the place.
 
     No hit ranks ahead of the place, so none was shown before, whether the index finds all of the
     best or only most: scores are exact. What it did not find for an earlier page does not come on a
@@ -29,7 +30,7 @@ def rank(
     # Of those ahead of the place, some may have gone since; none can have come.
     num_fetched = k + len(without) + (0 if behind is None else behind.num_ahead)
     while True:
-        ids_F, scores_F = index.search(query_D, num_fetched, allowed_N)
+        ids_F, scores_F = find_best(num_fetched)
         is_ahead_F = ranks_ahead(ids_F, scores_F, behind)
         kept_F = (scores_F >= least) & ~is_ahead_F
         if without:

@@ -1,1 +1,1 @@
-"""Implementations of protocols.VectorIndex."""
+"""Which vectors of one gallery are nearest: a FaissIndex, and what makes it quick."""

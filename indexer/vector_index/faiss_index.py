@@ -59,7 +59,11 @@ class Shortcut(Protocol):
 
 
 class FaissIndex:
-    """A protocols.VectorIndex. upkeep.py gives it its shortcut and keeps that up."""
+    """One gallery's vectors under one model. Its positions move when rows are removed.
+
+    Not safe to change while it is searched: the caller keeps them apart. upkeep.py gives it its
+    shortcut and keeps that up.
+    """
 
     def __init__(self, dim: int) -> None:
         self.store = FlatStore(dim)
@@ -93,7 +97,8 @@ class FaissIndex:
     def remove(self, positions_R: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Drop positions; the last rows move into the holes, so this costs R, not N.
 
-        Returns (holes_M, sources_M), see VectorIndex.
+        Returns (holes_M, sources_M): whatever is kept in the order of `ids` follows by
+        `column[holes_M] = column[sources_M]` and dropping its last R rows.
         """
         num_kept = len(self) - len(positions_R)
         holes_M = np.sort(positions_R[positions_R < num_kept])
@@ -113,7 +118,8 @@ class FaissIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The min(k, allowed) best ids and scores; best first, equal scores by id.
 
-        A row's score depends on the query and its vector alone, to the last bit.
+        allowed_N: in the order of `ids`; None admits all. A row's score depends on the query and
+        its vector alone, to the last bit.
         """
         num_allowed = len(self) if allowed_N is None else int(np.count_nonzero(allowed_N))
         k = min(k, num_allowed)

@@ -1,4 +1,4 @@
-"""What every VectorIndex must do, against a loop; and what the codes may not change."""
+"""What a FaissIndex must do, against a loop; and what the codes may not change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.protocols import VectorIndex
 from indexer.vector_index import byte_codes, faiss_index, upkeep
 from indexer.vector_index.byte_codes import ByteCodes
 from indexer.vector_index.cells import NUM_HITS, SHARES, Cells, Setting
@@ -31,7 +30,7 @@ class KeptUp(FaissIndex):
 
 
 @pytest.fixture(params=["vectors alone", "with codes", "with all cells"])
-def index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> VectorIndex:
+def index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FaissIndex:
     monkeypatch.setattr(faiss_index, "_FEW_ALLOWED", 20)
     monkeypatch.setattr(upkeep, "FEWEST_CODED", 500)
     monkeypatch.setattr(byte_codes, "_FIRST_FETCHED", 16)
@@ -77,7 +76,7 @@ def rank(held: dict[int, NDArray[np.float16]], query_D: Scores, k: int) -> tuple
     return ids_N[best].tolist(), scores_N[best]
 
 
-def test_search_finds_the_best_to_the_last_bit_whatever_came_and_went(index: VectorIndex) -> None:
+def test_search_finds_the_best_to_the_last_bit_whatever_came_and_went(index: FaissIndex) -> None:
     rng = np.random.default_rng(0)
     held: dict[int, NDArray[np.float16]] = {}
     next_id = 1
@@ -102,9 +101,7 @@ def test_search_finds_the_best_to_the_last_bit_whatever_came_and_went(index: Vec
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.01, 0.001, 0.0])
-def test_search_within_a_filter_finds_as_many_as_there_are(
-    index: VectorIndex, share: float
-) -> None:
+def test_search_within_a_filter_finds_as_many_as_there_are(index: FaissIndex, share: float) -> None:
     rng = np.random.default_rng(1)
     vectors_ND = draw_vectors(rng, NUM_ROWS)
     index.add(np.arange(NUM_ROWS), vectors_ND)
@@ -117,7 +114,7 @@ def test_search_within_a_filter_finds_as_many_as_there_are(
     np.testing.assert_array_equal(scores_K, wanted_K)
 
 
-def test_remove_says_what_moved_where(index: VectorIndex) -> None:
+def test_remove_says_what_moved_where(index: FaissIndex) -> None:
     rng = np.random.default_rng(2)
     index.add(np.arange(1_000), draw_vectors(rng, 1_000))
     column_N = index.ids.copy()
@@ -128,7 +125,7 @@ def test_remove_says_what_moved_where(index: VectorIndex) -> None:
     assert len(index) == 995
 
 
-def test_search_of_nothing_finds_nothing(index: VectorIndex) -> None:
+def test_search_of_nothing_finds_nothing(index: FaissIndex) -> None:
     ids_K, scores_K = index.search(draw_query(np.random.default_rng(3)), 10, None)
     assert len(ids_K) == len(scores_K) == 0
 
