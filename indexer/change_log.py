@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select, text
 
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
@@ -58,24 +58,16 @@ def append(
     """
     if not records:
         return
+    notices.tell(database, connection, notices.CHANGES)  # once it is committed
+    # Every commit of every worker goes through here, one at a time: what is done under the lock
+    # is two statements, however many records there are.
     database.lock(connection, CHANGES_LOCK)
-    last = newest_seq(connection)
-    now = database.now(connection)
-    connection.execute(
-        insert(changes),
-        [
-            {
-                "seq": last + step,
-                "gallery_id": gallery_id,
-                "image_id": image_id,
-                "op": op,
-                "model": model,
-                "committed_at": now,
-            }
-            for step, (gallery_id, image_id, op, model) in enumerate(records, start=1)
-        ],
-    )
-    notices.tell(database, connection, notices.CHANGES)
+    if database.is_postgresql:
+        names = ("gallery_ids", "image_ids", "ops", "models")
+        columns = zip(*records, strict=True)
+        connection.execute(_NUMBERED, dict(zip(names, map(list, columns), strict=True)))
+    else:
+        connection.execute(insert(changes), _number(connection, records, database.now(connection)))
 
 
 def sum_up(
@@ -100,6 +92,32 @@ def sum_up(
 def newest_seq(connection: Connection) -> int:
     """The newest number; 0 where nothing has happened."""
     return int(connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one())
+
+
+# executemany would be a message for each record, eleven milliseconds for a batch in place of two.
+_NUMBERED = text("""INSERT INTO changes (seq, gallery_id, image_id, op, model, committed_at)
+ SELECT coalesce((SELECT max(seq) FROM changes), 0) + step, gallery_id, image_id, op, model,
+  clock_timestamp()
+ FROM unnest(CAST(:gallery_ids AS bigint[]), CAST(:image_ids AS bigint[]), CAST(:ops AS text[]),
+  CAST(:models AS text[])) WITH ORDINALITY AS records (gallery_id, image_id, op, model, step)""")
+
+
+def _number(
+    connection: Connection, records: Sequence[tuple[int, int | None, Op, str | None]], now: datetime
+) -> list[dict[str, object]]:
+    """The rows of records, on SQLite."""
+    last = newest_seq(connection)
+    return [
+        {
+            "seq": last + step,
+            "gallery_id": gallery_id,
+            "image_id": image_id,
+            "op": op,
+            "model": model,
+            "committed_at": now,
+        }
+        for step, (gallery_id, image_id, op, model) in enumerate(records, start=1)
+    ]
 
 
 class ChangeLog:

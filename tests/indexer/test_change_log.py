@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from indexer import change_log
 from indexer.catalogue import Catalogue
@@ -133,6 +134,32 @@ def test_everything_is_what_the_pages_tell(
     check(first_known_seq=catalogue.changes.last() - 4)
     catalogue.changes.prune(keep=1)
     check(first_known_seq=catalogue.changes.last())
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("num_records", [1, 300])
+def test_all_writers_wait_for_two_statements_whatever_is_written(
+    catalogue: Catalogue, num_records: int
+) -> None:
+    """The lock is held until the commit: a message a record under it is a limit for all workers."""
+    sent: list[tuple[str, bool]] = []
+
+    def note(_connection, _cursor, statement, _parameters, _context, is_many):  # type: ignore[no-untyped-def]
+        sent.append((statement, is_many))
+
+    event.listen(catalogue.database.engine, "before_cursor_execute", note)
+    with catalogue.database.write() as connection:
+        records: list[Record] = [(1, n, "add", MODEL) for n in range(num_records)]
+        change_log.append(catalogue.database, connection, [*records, (1, None, "drop", None)])
+    event.remove(catalogue.database.engine, "before_cursor_execute", note)
+    (locking,) = (n for n, (statement, _) in enumerate(sent) if "advisory" in statement)
+    assert len(sent) - locking == 2
+    assert not any(is_many for _, is_many in sent)
+    found, _ = catalogue.changes.page(MODEL, 1, 1000)
+    assert [(one.seq, one.image_id, one.op) for one in found] == [
+        *((n + 1, n, "add") for n in range(num_records)),
+        (num_records + 1, None, "drop"),
+    ]
 
 
 def test_everything_of_nothing_is_nothing(catalogue: Catalogue) -> None:
