@@ -18,6 +18,7 @@ from app.commands import (
     ingest,
     keys,
     maps,
+    migrate,
     search,
     server,
 )
@@ -38,6 +39,7 @@ app = typer.Typer(
 for command in (
     demo,
     server,
+    migrate,
     ingest,
     imports,
     search,

@@ -1,4 +1,4 @@
-"""Settings of the service: every one is an environment variable `PASSERBY_<NAME>`."""
+"""Settings of the service: every one is an environment variable `PASSERBY_<NAME>`, or a file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import CommandError
 from app.http.hosts import is_loopback
+from app.secret_files import KEY_SECRET, find_secrets, with_password
 
 MB = 1024 * 1024
 
@@ -18,7 +19,9 @@ MB = 1024 * 1024
 class Settings(BaseSettings):
     """All settings, checked when built. Sizes in bytes, times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="PASSERBY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PASSERBY_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     # Where things are
     data_dir: Path = Field(
@@ -29,11 +32,28 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL, e.g. postgresql://user:password@host/passerby; with standbys "
         "host1:5432,host2:5432 in place of host. Default: a SQLite file in the data folder.",
     )
+    database_password: SecretStr | None = Field(
+        None,
+        description="Password of the user that PASSERBY_DATABASE_URL names, which has none then; "
+        "best in a file, see PASSERBY_SECRETS_DIR.",
+    )
+    upgrade_schema: bool = Field(
+        True,
+        description="Whether each program upgrades the database as it starts. If not, it asks for "
+        "`passerby migrate` where that is needed.",
+    )
     storage_url: str | None = Field(
         None,
         description="Where picture bytes are kept: a folder or a bucket, e.g. s3://bucket/prefix, "
         "with endpoint and credentials in AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, "
         "AWS_SECRET_ACCESS_KEY and AWS_REGION. Default: the folder `objects` in the data folder.",
+    )
+
+    secrets_dir: Path | None = Field(
+        None,
+        description="Folder with a file for each setting that is secret, named as its variable in "
+        "lower case, e.g. passerby_database_password; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+        "AWS_SESSION_TOKEN may be there too. A variable wins over a file, an empty file is none.",
     )
 
     # The model
@@ -91,8 +111,13 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=65535,
-        description="Port of loopback that tells /metrics and /readyz of any program, without a "
-        "key; 0: any free one. Default: none.",
+        description="Port that tells /metrics and /readyz of any program, without a key; 0: any "
+        "free one. Default: none.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of that port. Whoever reaches another than loopback's reads the "
+        "figures: let it be in a network of its own.",
     )
     log_format: Literal["text", "json"] = Field(
         "text", description="How lines of the log are written; json: one object a line."
@@ -104,6 +129,11 @@ class Settings(BaseSettings):
     )
 
     # Who may ask
+    admin_key: SecretStr | None = Field(
+        None,
+        description="An access key for everything that `passerby migrate` makes, under the name "
+        "`admin`, where nobody has one with this secret yet; best in a file.",
+    )
     public_url: str | None = Field(
         None,
         description="Where browsers reach the service behind a proxy, e.g. "
@@ -164,6 +194,25 @@ class Settings(BaseSettings):
             f"got a URL that starts with {url.split(':')[0][:40]!r}"
         )
 
+    @field_validator("database_password", "admin_key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return given or None
+
+    @field_validator("database_password")
+    @classmethod
+    def _joins_the_url(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if password is not None and "database_url" in info.data:
+            with_password(info.data["database_url"], password.get_secret_value())
+        return password
+
+    @field_validator("admin_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None or KEY_SECRET.fullmatch(key.get_secret_value()):
+            return key
+        raise ValueError("expected `passerby_` and 43 or more of A-Z, a-z, 0-9, '_' and '-'")
+
     @field_validator("public_url")
     @classmethod
     def _origin_alone(cls, url: str | None) -> str | None:
@@ -200,7 +249,9 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The database URL in effect."""
+        """The database URL in effect, with its password."""
+        if self.database_password is not None:
+            return with_password(self.database_url, self.database_password.get_secret_value())
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'passerby.db'}"
 
     @property
@@ -220,12 +271,13 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: object) -> Settings:
-    """Settings from the environment, with those `given` (not None) in their place.
+    """Settings from files of secrets, over them the environment, over it those `given` (not None).
 
     Raises CommandError naming the first setting that is wrong.
     """
+    values = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(_secrets_dir=find_secrets(), **values)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()

@@ -140,8 +140,24 @@ def open_catalogue(settings: Settings) -> Catalogue:
         catalogue = Catalogue(settings.database)
     except ValueError as error:
         raise CommandError(f"PASSERBY_DATABASE_URL: {error}") from error
-    migrate.upgrade(settings.database)
+    if settings.upgrade_schema:
+        migrate.upgrade(settings.database)
+    else:
+        migrate.require_current(settings.database)
     return catalogue
+
+
+def upgrade_catalogue(settings: Settings) -> tuple[Catalogue, migrate.Revisions]:
+    """The database alone, upgraded because somebody asked for it.
+
+    Raises CommandError, SchemaMismatch, DatabaseUnavailable.
+    """
+    make_data_dir(settings.data_dir)
+    try:
+        revisions = migrate.upgrade(settings.database)
+    except ValueError as error:
+        raise CommandError(f"PASSERBY_DATABASE_URL: {error}") from error
+    return Catalogue(settings.database), revisions
 
 
 def make_data_dir(folder: Path) -> None:

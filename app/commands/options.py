@@ -45,7 +45,7 @@ MetricsPort = Annotated[
     int | None,
     typer.Option(
         "--metrics-port",
-        help="Port of 127.0.0.1 for /metrics and /readyz. [default: none]",
+        help="Port for /metrics and /readyz. [default: none]",
         show_default=False,
     ),
 ]

@@ -100,10 +100,14 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with (
-        side_port(settings.metrics_port, metrics, watches) as port,
+        side_port(settings.metrics_port, metrics, watches, settings.metrics_host) as port,
         notices.listening(catalogue.database, {notices.PENDING: one.nudge}),
     ):
-        where = "" if port is None else f" Its figures: http://127.0.0.1:{port}/metrics."
+        where = (
+            ""
+            if port is None
+            else f" Its figures: http://{url_host(settings.metrics_host)}:{port}/metrics."
+        )
         typer.echo(f"Working. Ctrl-C stops it.{where}")
         looking = frames.running() if frames else nullcontext()
         with imports.running(), maps.running(), looking, watches.running():
@@ -137,7 +141,9 @@ def run_server(
         services = build_services(settings, with_worker=with_worker)
         require_keys(settings, services.catalogue)
         config = server_config(create_app(settings, services), settings)
-        telling = side_port(settings.metrics_port, services.metrics, services.watches)
+        telling = side_port(
+            settings.metrics_port, services.metrics, services.watches, settings.metrics_host
+        )
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""/metrics and /readyz of a process on a port of loopback, for programs on this machine alone.
+"""/metrics and /readyz of a process on a port of its own, for those that watch it.
 
 A worker has no other, and a server tells them here whatever its own port is busy with.
 """
@@ -21,16 +21,21 @@ _PATIENCE_S = 5.0
 
 
 @contextmanager
-def side_port(port: int | None, metrics: Metrics, watches: Watches) -> Iterator[int | None]:
-    """Answer on 127.0.0.1:`port` until the block is left; the port, None where none is wanted.
+def side_port(
+    port: int | None, metrics: Metrics, watches: Watches, host: str = "127.0.0.1"
+) -> Iterator[int | None]:
+    """Answer on `host`:`port` until the block is left; the port, None where none is wanted.
 
-    port: 0 for any free one. Raises CommandError when it is taken.
+    port: 0 for any free one. host: an IPv4 address, or a name that has one. Raises CommandError
+    when it is taken.
     """
     if port is None:
         yield None
         return
 
     class Handler(SideHandler):
+        is_private = is_loopback(host)
+
         def answer(self, path: str) -> tuple[int, str, bytes]:
             if path == "/metrics":
                 body, kind = metrics.render(self.headers.get("Accept", ""))
@@ -42,10 +47,10 @@ def side_port(port: int | None, metrics: Metrics, watches: Watches) -> Iterator[
             return 404, "application/json", json.dumps({"detail": "see /metrics, /readyz"}).encode()
 
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        server = ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise CommandError(
-            f"can't listen on 127.0.0.1:{port} ({error.strerror}): choose another port with "
+            f"can't listen on {host}:{port} ({error.strerror}): choose another port with "
             "--metrics-port or PASSERBY_METRICS_PORT"
         ) from error
     server.daemon_threads = True
@@ -61,6 +66,7 @@ class SideHandler(BaseHTTPRequestHandler):
     """GET of what `answer` knows; nothing is logged."""
 
     timeout = _PATIENCE_S
+    is_private = True
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body)."""
@@ -68,7 +74,8 @@ class SideHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         host = host_name(self.headers.get("Host", ""))
-        if not is_loopback(host.strip("[]")):  # a page elsewhere, by DNS rebinding
+        # A page elsewhere, by DNS rebinding.
+        if self.is_private and not is_loopback(host.strip("[]")):
             return self.send_error(403)
         status, kind, body = self.answer(self.path.partition("?")[0])
         self.send_response(status)

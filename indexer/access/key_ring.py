@@ -67,15 +67,17 @@ class KeyRing:
         galleries: Collection[str] | None = None,
         expires_at: datetime | None = None,
         requests_per_minute: int | None = None,
+        secret: str | None = None,
         deed: Callable[[AccessKey], Deed] | None = None,
     ) -> tuple[str, AccessKey]:
         """A new key and its secret (256 random bits), which is nowhere to be had again.
 
-        deed: what goes on record of it, in the same transaction. Raises InvalidKey, KeyExists
-        (names are not used twice: the audit log has them).
+        secret: one that was made elsewhere, as hard to guess. deed: what goes on record of it, in
+        the same transaction. Raises InvalidKey, KeyExists (names are not used twice: the audit log
+        has them).
         """
         _check(name, scopes, galleries, requests_per_minute)
-        secret = KEY_PREFIX + secrets.token_urlsafe(32)
+        secret = secret or KEY_PREFIX + secrets.token_urlsafe(32)
         values: dict[str, Any] = {
             "name": name,
             "sha256": _hash(secret),
@@ -112,6 +114,13 @@ class KeyRing:
         with self._database.read() as connection:
             now = self._database.now(connection)
             return _find_active(connection, keys.c.sha256 == _hash(secret), now)
+
+    def known(self, secret: str) -> AccessKey | None:
+        """The key with this secret, whether it is active or not."""
+        with self._database.read() as connection:
+            mine = select(keys).where(keys.c.sha256 == _hash(secret))
+            row = connection.execute(mine).one_or_none()
+            return None if row is None else _key(row)
 
     def revoke(self, name: str, deed: Callable[[AccessKey], Deed] | None = None) -> AccessKey:
         """End a key and all its sessions now; a second time changes nothing. deed: as of create.

@@ -191,6 +191,14 @@ def test_worker_tells_its_figures_on_a_port_of_its_own(tmp_path: Path) -> None:
     assert (code, "Traceback" in err) == (0, False), err
 
 
+def test_metrics_for_others_are_told_under_any_name(catalogue: Catalogue) -> None:
+    watches = Watches()
+    with side_port(0, Metrics("m", catalogue, watches), watches, "0.0.0.0") as port:
+        for name in ("worker:9100", "172.18.0.4:9100"):
+            answer = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Host": name})
+            assert answer.status_code == 200
+
+
 def test_taken_metrics_port_is_told(catalogue: Catalogue) -> None:
     watches = Watches()
     with take_port("127.0.0.1", 0) as other:

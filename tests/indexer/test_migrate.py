@@ -66,9 +66,14 @@ def test_image_ids_are_never_reused(catalogue: Catalogue) -> None:
 
 
 def test_upgrade_twice_and_at_once_makes_one_schema(empty_database_url: str) -> None:
+    with pytest.raises(SchemaMismatch, match=r"schema is missing.*passerby migrate"):
+        migrate.require_current(empty_database_url)
     outcomes = at_once([lambda: migrate.upgrade(empty_database_url)] * 4)
-    assert outcomes == [None] * 4
-    migrate.upgrade(empty_database_url)
+    assert None not in outcomes
+    assert sorted(done.before is None for done in outcomes) == [False] * 3 + [True]
+    again = migrate.upgrade(empty_database_url)
+    assert again.before == again.after
+    migrate.require_current(empty_database_url)
 
 
 def test_newer_schema_is_refused_and_left_alone(database_url: str) -> None:
