@@ -62,20 +62,25 @@ def join_people(
     Raises GalleryNotFound, DatabaseUnavailable, PlaceLost, and ProblemError where the model has no
     threshold, or more is asked for than people can be asked for.
     """
-    threshold = services.person_cosine
+    threshold = services.model.person_cosine
     if threshold is None:
         raise ProblemError(
             "people_unavailable",
             f"Nobody has measured from which cosine on two pictures are one person for the model "
-            f"{services.query_vectors.model}.",
+            f"{services.model.fingerprint}.",
         )
     if request.limit > MAX_PEOPLE:
         message = f"with group_by person at most {MAX_PEOPLE}, got {request.limit}"
         raise invalid([FieldError("limit", message)])
     place = None if bookmark is None else bookmark.place
+    live_index = services.model.live_index
     num_hits = min(HITS_EACH * request.limit + 20, MAX_HITS)
     while True:
-        with services.live_index.ranked(request.gallery, place) as (view, indexed, generation):
+        with live_index.ranked(request.gallery, place) as (
+            view,
+            indexed,
+            generation,
+        ):
             pool = view.pool(
                 query_D,
                 num_hits,
@@ -112,7 +117,7 @@ def _is_end(
     filters: Filters,
     bookmark: Bookmark,
 ) -> bool:
-    left = services.live_index.search(
+    left = services.model.live_index.search(
         request.gallery,
         query_D,
         1,

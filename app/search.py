@@ -87,7 +87,7 @@ def find_people(
         log.info("search in %s for %r", request.gallery, request.asked)
     watch = Stopwatch()
     started = time.perf_counter()
-    model = services.query_vectors.model
+    model = services.model.fingerprint
     bookmark = None if request.cursor is None else read_cursor(request.cursor, request, model)
     said = describe(request)
     with watch.lap("encode"):
@@ -135,7 +135,7 @@ def query_vector(
     liked_LD, unliked_UD = (
         np.stack([_vector_of(services, image_id) for image_id in ids])
         if ids
-        else np.empty((0, services.live_index.dim), np.float32)
+        else np.empty((0, services.model.live_index.dim), np.float32)
         for ids in (request.like, request.unlike)
     )
     try:
@@ -154,10 +154,10 @@ def _main_vector(
     if isinstance(request, PictureSearch):
         assert picture is not None
         box = None if request.box is None else Box(*request.box)
-        return services.picture_vectors.get(picture, box), False
+        return services.model.picture_vectors.get(picture, box), False
     assert isinstance(request, SearchRequest)
     if said is not None:
-        query = services.query_vectors.get(said.affirmed)
+        query = services.model.query_vectors.get(said.affirmed)
         return query.vector_D, query.truncated
     if request.image_id is not None:
         return _vector_of(services, request.image_id), False
@@ -166,7 +166,7 @@ def _main_vector(
 
 def _vector_of(services: Services, image_id: int) -> NDArray[np.float32]:
     """Of a picture that is there. Raises ImageNotFound, and ProblemError where it has none yet."""
-    vector_D = services.catalogue.vector(image_id, services.query_vectors.model)
+    vector_D = services.catalogue.vector(image_id, services.model.fingerprint)
     if vector_D is None:
         state = services.catalogue.image(image_id).state
         raise ProblemError(
@@ -186,7 +186,7 @@ def find_rows(
     those behind it."""
 
     def look() -> tuple[Ranking, list[Hit]]:
-        ranking = services.live_index.search(
+        ranking = services.model.live_index.search(
             request.gallery,
             query_D,
             request.limit + 1,  # one more tells whether there is a next page
@@ -220,7 +220,7 @@ def _look_with_rows(
             rows = services.catalogue.images([hit.image_id for hit in hits])
         if len(rows) == len(hits):
             break
-        services.live_index.catch_up()
+        services.model.live_index.catch_up()
     return seen, hits, rows
 
 
@@ -228,7 +228,7 @@ def _verdict(
     services: Services, request: SearchOptions, said: Description, found: Found
 ) -> Verdict | None:
     """Whether a description's person is likely to be there; None where that can't be told."""
-    if services.judge is None or request.cursor is not None:
+    if services.model.judge is None or request.cursor is not None:
         return None
     if not found.rows or found.generation is None:
         return None
@@ -236,7 +236,7 @@ def _verdict(
         return None
     best, _ = found.rows[0]
     filters = to_filters(request.filters)
-    return services.judge.judge(
+    return services.model.judge.judge(
         request.gallery, filters, said.affirmed, best.score, found.generation
     )
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.errors import CommandError
 from app.frames.detectors import load_python_detector
 from app.imports.runner import ImportRunner
-from app.ingest.uploads import picture_limits
+from app.models.parts import Encoder, join_parts
 from app.monitoring.metrics import Metrics
 from app.monitoring.readiness import Watches, watch_loop, watch_parts
 from app.monitoring.tracing import start_tracing
 from app.people import know_people
-from app.pictures.explanations import Explainer, Explanations
-from app.query.picture import PictureVectors
-from app.query.verdict import make_judge
-from app.query_vectors import QueryVectors
 from app.services import Services
 from app.settings import Settings
 from indexer.catalogue import Catalogue
@@ -30,7 +26,7 @@ from indexer.erasure.survey import is_another_storage
 from indexer.frames.worker import FrameWorker, Threshold
 from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
-from indexer.protocols import Detector, ImageEncoder, TextEncoder, VectorIndex
+from indexer.protocols import Detector, ImageEncoder, VectorIndex
 from indexer.storage.object_store import ObjectStore
 from indexer.work.pulse import Lap
 from indexer.work.worker import Worker
@@ -38,18 +34,6 @@ from indexer.work.worker import Worker
 if TYPE_CHECKING:
     from model.data.street import Frame
     from model.data.synthetic import SyntheticPicture
-
-
-class Encoder(ImageEncoder, TextEncoder, Protocol):
-    """Pictures and texts into one space."""
-
-
-@runtime_checkable
-class Described(Protocol):
-    """An encoder whose checkpoint says something of itself."""
-
-    @property
-    def card(self) -> Mapping[str, object]: ...
 
 
 def build_services(
@@ -63,20 +47,17 @@ def build_services(
     """
     catalogue, store = open_data(settings)
     encoder = encoder or load_encoder(settings)
-    query_vectors = QueryVectors(encoder, settings.query_cache_size)
     live_index = build_index(settings, catalogue, store, encoder)
+    model = join_parts(settings, settings.model, encoder, live_index)
     tracing = start_tracing()
     worker = None
     if with_worker:
         worker = build_worker(
             settings, catalogue, store, encoder, live_index.nudge, tracing.record_batch
         )
-    explanations = None
-    if isinstance(encoder, Explainer) and encoder.can_explain:
-        explanations = Explanations(encoder)
     frames = build_frame_worker(settings, catalogue, store, worker.nudge) if worker else None
-    watches = watch_parts(catalogue, store, worker, query_vectors, live_index, frames)
-    metrics = Metrics(encoder.fingerprint, catalogue, watches, worker, live_index)
+    watches = watch_parts(catalogue, store, worker, model.query_vectors, live_index, frames)
+    metrics = Metrics(model.fingerprint, catalogue, watches, worker, live_index)
     imports = maps = None
     if worker is not None:
         imports = build_import_runner(settings, catalogue, store, worker, metrics, watches)
@@ -85,20 +66,14 @@ def build_services(
         settings,
         catalogue,
         store,
-        query_vectors,
-        PictureVectors(encoder, picture_limits(settings)),
-        live_index,
+        model,
         worker,
-        explanations,
         watches,
         metrics,
         tracing,
-        person_cosine=know_people(settings, encoder),
-        judge=make_judge(encoder, live_index),
         imports=imports,
         maps=maps,
         frames=frames,
-        model_card=encoder.card if isinstance(encoder, Described) else {},
     )
 
 

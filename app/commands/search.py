@@ -117,7 +117,7 @@ def find_once(
     gallery = request.gallery
     services = build_services(settings, with_worker=False)
     services.catalogue.gallery_id(gallery)
-    services.live_index.start()
+    services.model.live_index.start()
     try:
         found = search_on_record(services, command_caller(), request, picture)
         if not found.indexed and services.catalogue.gallery(gallery).counts.searchable:
@@ -129,7 +129,7 @@ def find_once(
     except ProblemError as error:  # a reason is missing, a cursor is of another search
         raise CommandError(error.detail) from error
     finally:
-        services.live_index.stop()
+        services.model.live_index.stop()
         services.catalogue.close()
 
 

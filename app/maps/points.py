@@ -44,10 +44,11 @@ class MapView:
 
 def look_at_map(services: Services, gallery: str) -> MapView:
     """Raises GalleryNotFound, MapNotDrawn."""
-    drawn = services.catalogue.maps.drawn(gallery, services.query_vectors.model)
+    drawn = services.catalogue.maps.drawn(gallery, services.model.fingerprint)
     if drawn is None:
         raise MapNotDrawn(gallery)
-    return MapView(drawn, services.live_index.look(gallery, lambda view: view.table()))
+    table = services.model.live_index.look(gallery, lambda view: view.table())
+    return MapView(drawn, table)
 
 
 def list_points(services: Services, gallery: str, view: MapView) -> MapPointList:
@@ -83,7 +84,7 @@ def _place_newcomers(
     if not len(since_M):
         return since_M, np.empty((0, 2), np.float32)
     fitted_F = points.ids_N[points.is_fitted_N]
-    look = services.live_index.look
+    look = services.model.live_index.look
     new_M, vectors_MD = look(gallery, lambda view: view.vectors_of(since_M))
     known_F, vectors_FD = look(gallery, lambda view: view.vectors_of(fitted_F))
     xy_F2 = points.xy_N2[np.searchsorted(points.ids_N, known_F)]

@@ -9,7 +9,7 @@ from indexer.maps.jobs import MapJob
 
 def ask_for_map(services: Services, gallery: str, asked: MapRequest) -> None:
     """Let a worker draw one, unless one is under way. Raises GalleryNotFound."""
-    model = services.query_vectors.model
+    model = services.model.fingerprint
     services.catalogue.maps.create(gallery, model, asked.perplexity, asked.seed)
     if services.maps is not None:
         services.maps.nudge()
@@ -17,7 +17,7 @@ def ask_for_map(services: Services, gallery: str, asked: MapRequest) -> None:
 
 def show_map(services: Services, gallery: str) -> GalleryMap:
     """A gallery's map as it stands. Raises GalleryNotFound."""
-    maps, model = services.catalogue.maps, services.query_vectors.model
+    maps, model = services.catalogue.maps, services.model.fingerprint
     newest, drawn = maps.newest(gallery, model), maps.drawn(gallery, model)
     problem = None
     if newest is not None and newest.code is not None:
@@ -52,4 +52,4 @@ def count_since(services: Services, gallery: str, drawn: MapJob) -> int:
     """Pictures that are not on the map though they are there."""
     assert drawn.generation is not None
     seq = drawn.generation
-    return services.live_index.look(gallery, lambda view: len(view) - view.size_at(seq))
+    return services.model.live_index.look(gallery, lambda view: len(view) - view.size_at(seq))

@@ -45,7 +45,7 @@ def thumbnail_response(services: Services, image: Image, asked: Headers) -> Resp
 
 def overlay_response(services: Services, image: Image, text: str, asked: Headers) -> Response:
     """A PNG to lay over the picture, or over its box. Raises as explain_match."""
-    about = hashlib.sha256(f"{services.query_vectors.model} {text}".encode()).hexdigest()[:16]
+    about = hashlib.sha256(f"{services.model.fingerprint} {text}".encode()).hexdigest()[:16]
     headers = _headers(f"{image.sha256}-{_region(image)}-{about}")
     if _has_already(asked, headers["ETag"]):
         return Response(status_code=304, headers=headers)

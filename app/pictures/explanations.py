@@ -130,11 +130,11 @@ class Explanations:
 def explain_match(services: Services, image: Image, text: str) -> Explanation:
     """Why a picture fits a text. Raises ProblemError where it has no vector or the model can't
     tell; ObjectMissing, StorageUnavailable, BadPicture."""
-    if services.explanations is None:
-        model = services.query_vectors.model
+    if services.model.explanations is None:
+        model = services.model.fingerprint
         raise ProblemError("attention_unavailable", f"The model {model} can't tell why.")
     if image.state != "searchable":
         raise ProblemError(
             "image_not_searchable", f"Image {image.id} is {image.state}: no search can find it."
         )
-    return services.explanations.get(image, text, services.store)
+    return services.model.explanations.get(image, text, services.store)

@@ -188,8 +188,8 @@ def export(
         caller,
         case_id,
         settings=services.settings,
-        fingerprint=services.query_vectors.model,
-        model_card=services.model_card,
+        fingerprint=services.model.fingerprint,
+        model_card=services.model.card,
         reason=reason,
     )
     headers = {

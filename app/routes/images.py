@@ -186,7 +186,7 @@ def delete(image_id: ImageId, services: AppServices, caller: AppCaller, reason: 
         services.catalogue, caller, image.gallery, image_ids=[image_id], reason=reason
     ):
         delete_image(services.catalogue, services.store, image_id)
-    services.live_index.catch_up()
+    services.model.live_index.catch_up()
 
 
 @router.get(
@@ -270,8 +270,8 @@ def attention(
         image,
         text,
         explain_match(services, image, text),
-        model=services.query_vectors.model,
-        truncated=services.query_vectors.get(text).truncated,
+        model=services.model.fingerprint,
+        truncated=services.model.query_vectors.get(text).truncated,
     )
 
 

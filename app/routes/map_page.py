@@ -50,7 +50,7 @@ def draw(request: Request, services: AppServices, caller: AppCaller) -> Response
 def cancel(request: Request, services: AppServices, caller: AppCaller) -> Response:
     """As the API does it, then back to the page."""
     form = _visible_form(request, services, caller)
-    services.catalogue.maps.cancel(form.gallery, services.query_vectors.model)
+    services.catalogue.maps.cancel(form.gallery, services.model.fingerprint)
     return RedirectResponse(form.url, 303)
 
 

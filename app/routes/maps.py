@@ -60,7 +60,7 @@ def show(gallery: GallerySlug, services: AppServices) -> GalleryMap:
 )
 def cancel(gallery: GallerySlug, services: AppServices) -> GalleryMap:
     """Within seconds. An older map stays."""
-    services.catalogue.maps.cancel(gallery, services.query_vectors.model)
+    services.catalogue.maps.cancel(gallery, services.model.fingerprint)
     return show_map(services, gallery)
 
 

@@ -134,7 +134,7 @@ def show_picture(
     others = show_others(services, caller, picture, reason)
     own = SearchForm(gallery=picture.gallery, reason=search.reason if search else "")
     why = search is not None and search.text and not search.problems
-    can_tell = services.explanations is not None and picture.state == "searchable"
+    can_tell = services.model.explanations is not None and picture.state == "searchable"
     context = {
         "picture": picture,
         "others": others,
@@ -200,15 +200,15 @@ def search_context(
         "galleries": galleries,
         "gallery": gallery,
         "cameras": services.catalogue.cameras(gallery.name),
-        "tags": services.live_index.look(gallery.name, lambda view: view.tags(NUM_TAGS)),
+        "tags": services.model.live_index.look(gallery.name, lambda view: view.tags(NUM_TAGS)),
         "form": form,
         # What ranks further on is of one moment: it needs no renewal.
         "pending": 0 if form.cursor else gallery.counts.pending,
-        "index_error": services.live_index.status().error,
+        "index_error": services.model.live_index.status().error,
         "examples": EXAMPLES,
         "max_text": MAX_TEXT_CHARS,
         "max_reason": MAX_REASON_CHARS,
-        "can_group": services.person_cosine is not None,
+        "can_group": services.model.person_cosine is not None,
         "max_bytes": services.settings.max_file_bytes,
     }
 
@@ -228,7 +228,7 @@ def add_found(
         asked: SearchOptions = (
             form.request()
             if picture is None
-            else form.picture_request(services.picture_vectors.identify(picture))
+            else form.picture_request(services.model.picture_vectors.identify(picture))
         )
         found = search_on_record(services, caller, asked, picture, may_repeat=may_repeat)
         context["found"] = found

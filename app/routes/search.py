@@ -86,7 +86,7 @@ def search_by_picture(
     """Rank a gallery's pictures by likeness to the person in yours. It is looked at in memory and
     not stored; its SHA-256 is put on record. For the next page send it again, with `cursor`.
     """
-    sha256 = services.picture_vectors.identify(question.file)
+    sha256 = services.model.picture_vectors.identify(question.file)
     request = PictureSearch(**dict(question.options), sha256=sha256)
     return write(search_on_record(services, caller, request, question.file))
 

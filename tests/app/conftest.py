@@ -67,7 +67,7 @@ class Api:
         while self.services.catalogue.gallery(gallery).counts.pending:
             assert time.monotonic() < deadline, "still pending"
             time.sleep(0.01)
-        self.services.live_index.catch_up()
+        self.services.model.live_index.catch_up()
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def work(api: Api, model: Runtime) -> None:
     services = api.services
     while build_worker(services.settings, services.catalogue, services.store, model).run_once():
         pass
-    services.live_index.catch_up()
+    services.model.live_index.catch_up()
 
 
 def test_attention_is_that_of_the_pixels_which_were_embedded(

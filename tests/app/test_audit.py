@@ -105,7 +105,7 @@ def test_page_that_renews_itself_is_a_row_a_minute_or_for_each_new_picture(
     while filled.services.catalogue.gallery("street").counts.searchable < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    filled.services.live_index.catch_up()
+    filled.services.model.live_index.catch_up()
     assert [num_searches() for _ in range(2)] == [6, 6]
     assert deeds(filled)[-1].image_ids == (1, 3, 2)
     assert filled.search(text="red").status_code == 200  # a program's each count

@@ -74,7 +74,7 @@ def test_pages_hold_while_pictures_come_and_go(api: Api) -> None:
         if len(gone) < 2:
             api.services.catalogue.holdings.remove_image(victim)
             gone.append(victim)
-            api.services.live_index.catch_up()
+            api.services.model.live_index.catch_up()
         page = api.search(text="red", limit=3, cursor=page["next_cursor"]).json()
         assert page["indexed"] == 9 - len(gone)
         assert [hit["rank"] for hit in page["results"]] == list(
@@ -115,7 +115,7 @@ def test_cursor_of_another_model_release_or_past_is_outdated(
     fill(api, 3)
     cursor = api.search(text="red", limit=1).json()["next_cursor"]
     with monkeypatch.context() as switched:
-        switched.setattr(api.services.query_vectors, "model", "another")
+        switched.setattr(api.services.model.query_vectors, "model", "another")
         problem = assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
         assert "search again" in problem["detail"]
     with monkeypatch.context() as newer:

@@ -161,10 +161,10 @@ def test_older_state_of_the_database_below_a_running_service_shows_nothing_erase
     )
     with running(services):
         delete_image(services.catalogue, services.store, gone)
-        services.live_index.catch_up()
+        services.model.live_index.catch_up()
         backup.restore()
         wait_until(lambda: list(services.catalogue.images([gone, kept])) == [kept])
-        hits = services.live_index.search("g", encoder.encode_text(["red"])[0], 10).hits
+        hits = services.model.live_index.search("g", encoder.encode_text(["red"])[0], 10).hits
         assert [hit.image_id for hit in hits] == [kept]
 
 

@@ -29,7 +29,7 @@ def test_gallery_lives_and_dies(api: Api) -> None:
     assert_problem(api.http.delete("/galleries/street"), 404, "gallery_not_found")
     assert_problem(api.search(text="red"), 404, "gallery_not_found")
     assert_problem(api.http.get(f"/images/{ids[0]}/content"), 404, "image_not_found")
-    assert api.services.live_index.status().indexed == 0
+    assert api.services.model.live_index.status().indexed == 0
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_log_never_tells_what_was_asked(
     written = log_to(log_format=log_format, log_level="debug")
     with served(app, settings) as (host, port):
         calm = ask_everything(host, port)
-        monkeypatch.setattr(services.query_vectors, "get", fail)
+        monkeypatch.setattr(services.model.query_vectors, "get", fail)
         monkeypatch.setattr("app.ingest.uploads.accept", lambda *all: fail(all[4]))
         broken = ask_everything(host, port)
     written_by_then = written.getvalue()
@@ -138,7 +138,7 @@ def test_allowed_log_tells_queries_and_causes(
         raise ValueError(f"can't read {text}")
 
     services.catalogue.create_gallery("street")
-    monkeypatch.setattr(services.query_vectors, "get", fail)
+    monkeypatch.setattr(services.model.query_vectors, "get", fail)
     changed = settings.model_copy(update={"log_queries": True})
     written = log_to(log_queries=True)
     with TestClient(create_app(changed, replace(services, settings=changed)), base_url=URL) as http:
@@ -158,7 +158,7 @@ def test_json_lines_hold_the_request(
         logging.getLogger("passerby.anywhere").info("deep in a thread")
         raise ZeroDivisionError
 
-    monkeypatch.setattr(api.services.live_index, "search", say)
+    monkeypatch.setattr(api.services.model.live_index, "search", say)
     headers = {"X-Request-ID": "proxy-0123"}
     body = {"gallery": "street", "text": "red"}
     answer = api.http.post("/search", json=body, headers=headers)

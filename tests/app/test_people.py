@@ -153,7 +153,7 @@ def test_pages_of_people_hold_while_pictures_come_and_go(api: Api) -> None:
         for victim in {shown[0], *left[:1]} - gone:
             api.services.catalogue.holdings.remove_image(victim)
             gone.add(victim)
-        api.services.live_index.catch_up()
+        api.services.model.live_index.catch_up()
     assert len(shown) == len(set(shown))
     assert set(shown) | gone == set(first), "what came since is of no page, all else of one"
 

@@ -90,7 +90,7 @@ def assert_nothing_lost(api: Api, acknowledged: dict[int, str]) -> None:
     api.wait()
     results = api.search(text="red", limit=1000).json()["results"]
     found = {result["image_id"]: result["file_name"] for result in results}
-    assert len(found) == len(results) == api.services.live_index.status().indexed
+    assert len(found) == len(results) == api.services.model.live_index.status().indexed
     assert acknowledged.items() <= found.items()
 
 

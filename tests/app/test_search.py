@@ -78,7 +78,7 @@ def test_search_by_picture_leaves_itself_out(api: Api, street: dict[str, int]) -
 
 
 def test_search_by_picture_without_vector_says_so(api: Api, street: dict[str, int]) -> None:
-    api.services.query_vectors.model = "another-model"
+    api.services.model.query_vectors.model = "another-model"
     problem = assert_problem(api.search(image_id=street["red"]), 409, "image_not_searchable")
     assert str(street["red"]) in problem["detail"]
 
@@ -89,14 +89,14 @@ def test_search_fills_up_when_the_index_is_behind(
 ) -> None:
     """Another process deletes the best hit; this one's index has not heard of it."""
     api.services.catalogue.holdings.remove_image(street["red"])
-    real, stale = api.services.live_index.search, []
+    real, stale = api.services.model.live_index.search, []
 
     def search_stale(*args: object, **kwargs: object) -> object:
         ranking = real(*args, **kwargs)  # type: ignore[arg-type]
         stale.append(any(hit.image_id == street["red"] for hit in ranking.hits))
         return ranking
 
-    monkeypatch.setattr(api.services.live_index, "search", search_stale)
+    monkeypatch.setattr(api.services.model.live_index, "search", search_stale)
     found = api.search(text="red", limit=2).json()["results"]
     assert {hit["image_id"] for hit in found} == {street["green"], street["blue"]}
     assert stale[-1] is False

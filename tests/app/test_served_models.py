@@ -48,7 +48,7 @@ def test_service_goes_over_to_any_imported_model(tmp_path: Path, models: list[st
                 services.catalogue.create_gallery("street")
                 api.fill(*files.items())
             # Not api.wait: nothing is pending until the worker has seen that the model is another.
-            index = services.live_index
+            index = services.model.live_index
             wait_until(lambda index=index: index.status().indexed == len(files), 60)  # type: ignore[misc]
             answer = api.search(text=TEXT).json()
         assert answer["model"] == encoder.fingerprint

@@ -43,7 +43,7 @@ def traced(settings: Settings, services: Services, exporter: InMemorySpanExporte
         services.catalogue,
         services.store,
         ColourEncoder(),
-        services.live_index.nudge,
+        services.model.live_index.nudge,
         tracing.record_batch,
     )
     changed = replace(services, tracing=tracing, worker=worker)
@@ -101,7 +101,7 @@ def test_batch_is_a_span_with_its_steps_and_a_failure_an_error(
     def fail(_: str) -> None:
         raise ValueError("marked")
 
-    monkeypatch.setattr(traced.services.query_vectors, "get", fail)
+    monkeypatch.setattr(traced.services.model.query_vectors, "get", fail)
     assert traced.search(text="red").status_code == 500
     spans = exporter.get_finished_spans()
     assert not spans[-1].status.is_ok

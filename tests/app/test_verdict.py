@@ -134,7 +134,7 @@ def test_search_gives_a_verdict_where_it_can(tmp_path: Path) -> None:
 
 
 def test_search_without_calibration_gives_none(shared_api: Api) -> None:
-    assert shared_api.services.judge is None
+    assert shared_api.services.model.judge is None
     assert shared_api.search(text=RED).json()["verdict"] is None
 
 

@@ -99,7 +99,7 @@ class Server:
             return self.services.catalogue.gallery(gallery).counts.pending == 0
 
         wait_until(no_longer_pending, f"every picture of {gallery} is indexed")
-        self.services.live_index.catch_up()
+        self.services.model.live_index.catch_up()
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:

@@ -249,7 +249,7 @@ def test_worker_killed_while_it_draws_is_replaced(
             file = io.BytesIO(Pictures().noise(seed))
             accept(catalogue, store, "street", file, f"{seed}.png", ImageMetadata())
         server.work()
-        server.services.live_index.catch_up()
+        server.services.model.live_index.catch_up()
         page = open_page(server, "/map?gallery=street")
         page.get_by_role("button", name="Draw the map").click()
         expect(page.locator("#drawing-said")).to_have_text("Waiting for a worker")

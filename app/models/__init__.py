@@ -1,0 +1,1 @@
+"""The models that this process has loaded: see docs/models.md."""
