@@ -57,7 +57,9 @@ def build_services(
         )
     frames = build_frame_worker(settings, catalogue, store, worker.nudge) if worker else None
     watches = watch_parts(catalogue, store, worker, model.query_vectors, live_index, frames)
-    metrics = Metrics(model.fingerprint, catalogue, watches, worker, live_index)
+    metrics = Metrics(
+        model.fingerprint, catalogue, watches, worker, live_index, folders_of(settings, store)
+    )
     imports = maps = None
     if worker is not None:
         imports = build_import_runner(settings, catalogue, store, worker, metrics, watches)
@@ -105,6 +107,12 @@ def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:
         )
     obey_ledger(catalogue, store)
     return catalogue, store
+
+
+def folders_of(settings: Settings, store: ObjectStore) -> dict[str, Path]:
+    """Where this process keeps things on disks of this machine, by what they are."""
+    folders = {"data": settings.data_dir.absolute()}
+    return folders if store.folder is None else {**folders, "pictures": store.folder}
 
 
 def open_catalogue(settings: Settings) -> Catalogue:

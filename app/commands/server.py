@@ -82,6 +82,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
         build_import_runner,
         build_map_runner,
         build_worker,
+        folders_of,
         load_encoder,
         open_data,
     )
@@ -93,7 +94,8 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
     frames = build_frame_worker(settings, catalogue, store, one.nudge)
     watches = watch_parts(catalogue, store, one, frames=frames)
-    metrics = Metrics(encoder.fingerprint, catalogue, watches, one)
+    folders = folders_of(settings, store)
+    metrics = Metrics(encoder.fingerprint, catalogue, watches, one, folders=folders)
     imports = build_import_runner(settings, catalogue, store, one, metrics, watches)
     maps = build_map_runner(settings, catalogue, encoder, watches)
     stop = threading.Event()

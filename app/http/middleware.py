@@ -107,7 +107,8 @@ def measure_request(scope: Scope, status: int, lap: Lap, laps: Sequence[Lap]) ->
     """Count a request and make its spans. laps: the stages of its search."""
     services: Services = scope["app"].state.services
     method, route = scope["method"], route_of(scope)
-    services.metrics.count_request(method, route, status, lap.seconds)
+    problem = scope["state"].get("problem")
+    services.metrics.count_request(method, route, status, lap.seconds, problem)
     attributes = {
         "http.request.method": method,
         "http.route": route,

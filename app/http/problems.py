@@ -58,6 +58,7 @@ def problem_response(
     """`problem` as an answer to the request of `scope`."""
     document: dict[str, Any] = problem.model_dump(exclude_none=True)
     document["instance"] = f"urn:request:{request_id(scope)}"
+    scope["state"]["problem"] = problem.code  # to be counted
     # ASCII, so that text that is no valid Unicode can still be quoted back.
     body = json.dumps(document, ensure_ascii=True)
     return Response(body, problem.status, headers, media_type=MEDIA_TYPE)

@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import (
@@ -22,6 +24,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.monitoring.machine import MachineCollector
 from app.monitoring.readiness import OK, Watches
 from indexer.catalogue import Catalogue
 from indexer.figures import Figures, read_figures
@@ -34,6 +37,7 @@ STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 _FRESH_S = 2.0
 _COST = 20  # reading the catalogue may take this share of the time: one part in 20
 _WAIT_S = 2.0
+_NO_FOLDERS: Mapping[str, Path] = MappingProxyType({})
 
 log = logging.getLogger("passerby.metrics")
 
@@ -48,8 +52,9 @@ class Metrics:
         watches: Watches,
         worker: Worker | None = None,
         live_index: VectorIndex | None = None,
+        folders: Mapping[str, Path] = _NO_FOLDERS,
     ) -> None:
-        """model: the encoders' fingerprint."""
+        """model: the encoders' fingerprint. folders: whose disks are told, by what they keep."""
         # /metrics must not wait for the threads that requests work in.
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="metrics")
         self._registry = CollectorRegistry()
@@ -74,6 +79,12 @@ class Metrics:
             buckets=STAGE_BUCKETS_S,
             registry=self._registry,
         )
+        self._problems = Counter(
+            "passerby_problems",
+            "Requests answered with a problem, by its code.",
+            ["code"],
+            registry=self._registry,
+        )
         self._received = Counter(
             "passerby_pictures_received",
             "Files of uploads: accepted, duplicate, or refused with a problem's code.",
@@ -85,14 +96,20 @@ class Metrics:
         )
         build.labels(__version__, model).set(1)
         ProcessCollector(registry=self._registry)
+        self._registry.register(MachineCollector(folders))
         self._registry.register(PartsCollector(catalogue, watches, worker, live_index))
 
-    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request is over. route: the template of its path, "" where there is none."""
+    def count_request(
+        self, method: str, route: str, status: int, seconds: float, problem: str | None = None
+    ) -> None:
+        """A request is over. route: the template of its path, "" where there is none. problem: the
+        code of what it was answered with."""
         method = method if method in METHODS else "other"
         route = route or "none"
         self._requests.labels(method, route, str(status)).inc()
         self._request_s.labels(method, route).observe(seconds)
+        if problem is not None:
+            self._problems.labels(problem).inc()
 
     def count_search(self, seconds: Mapping[str, float]) -> None:
         """A search is answered. seconds: by stage."""
@@ -123,6 +140,7 @@ class PartsCollector(Collector):
         live_index: VectorIndex | None,
     ) -> None:
         self._figures = FreshFigures(lambda: read_figures(catalogue.database))
+        self._audit = catalogue.audit
         self._watches = watches
         self._worker = worker
         self._live_index = live_index
@@ -135,6 +153,19 @@ class PartsCollector(Collector):
         for part, state in self._watches.read().checks.items():
             ready.add_metric([part], state == OK)
         yield ready
+        took = GaugeMetricFamily(
+            "passerby_ready_check_seconds",
+            "How long the last look at a part took: the database's ping, a forward pass.",
+            labels=["part"],
+        )
+        for part, seconds in self._watches.seconds().items():
+            took.add_metric([part], seconds)
+        yield took
+        yield CounterMetricFamily(
+            "passerby_audit_refusals",
+            "What was refused because it could not be put on record.",
+            self._audit.num_refused,
+        )
         figures = self._figures.get()
         yield _gauge("passerby_database_up", "Whether it told its figures.", figures is not None)
         if figures is not None:

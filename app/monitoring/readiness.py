@@ -43,6 +43,7 @@ class Watch:
         self._every_s = every_s
         self._hang_s = hang_s
         self._found = _UNASKED
+        self.took_s = 0.0  # the last check that ended
         self._moved_at = time.monotonic()  # when the check that runs began, or the last one ended
         self._running = False
         self._stop = threading.Event()
@@ -75,6 +76,7 @@ class Watch:
             self._moved_at, self._running = time.monotonic(), True
             found = self._ask()
             self._found = found
+            self.took_s = time.monotonic() - self._moved_at
             self._moved_at, self._running = time.monotonic(), False
             self.checked_once.set()
             self._stop.wait(self._every_s)
@@ -126,6 +128,10 @@ class Watches:
             yield
         finally:
             self.stop()
+
+    def seconds(self) -> dict[str, float]:
+        """How long the last look at each part took."""
+        return {watch.name: watch.took_s for watch in self._watches}
 
     def read(self) -> Readiness:
         """What was found last. Never waits."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, func, insert, select
 
 from indexer.database.transactions import AUDIT_LOCK, Database
+from indexer.errors import IndexerError
 from indexer.tables import audit
 from indexer.together import Together
 
@@ -78,11 +80,18 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._together = Together(self._record_all, most=_GROUP)
+        self._lock = threading.Lock()
+        self.num_refused = 0  # deeds that could not be recorded, and so were not done
 
     def record(self, deed: Deed) -> AuditRow:
         """Durable once this returns. What threads record at the same time is one commit: each
         costs a wait for the disk."""
-        return self._together.get(deed)
+        try:
+            return self._together.get(deed)
+        except IndexerError:
+            with self._lock:
+                self.num_refused += 1
+            raise
 
     def _record_all(self, deeds: Sequence[Deed]) -> list[AuditRow]:
         with self._database.write() as connection:

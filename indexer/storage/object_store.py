@@ -63,22 +63,23 @@ class ObjectStore:
         """url: a folder, made if missing, or anything obstore opens: file://, s3://, memory://.
 
         A bucket's endpoint and credentials are taken from the environment: AWS_* and the like.
+        `folder` is None for a bucket.
         """
         self.place = str(url)
-        self._folder = _local_folder(self.place)
+        self.folder = _local_folder(self.place)
         with self._translated():
-            if self._folder is None:
+            if self.folder is None:
                 self._store = from_url(self.place, client_options=_CLIENT, retry_config=_RETRIES)
             else:
-                (self._folder / _INCOMING).mkdir(parents=True, exist_ok=True)
-                self._store = LocalStore(self._folder)
+                (self.folder / _INCOMING).mkdir(parents=True, exist_ok=True)
+                self._store = LocalStore(self.folder)
                 self.drop_abandoned()
 
     def put(self, sha256: str, file: BinaryIO) -> None:
         """Store the whole of `file`; durable once this returns, and never visible in part."""
         with self._translated():
-            if self._folder is not None:
-                _require_space(self._folder, file.seek(0, os.SEEK_END))
+            if self.folder is not None:
+                _require_space(self.folder, file.seek(0, os.SEEK_END))
         file.seek(0)
         self._put(_key(sha256), file)
 
@@ -90,8 +91,8 @@ class ObjectStore:
     def open(self, sha256: str) -> BinaryIO:
         """The bytes as a seekable file, to be closed. Raises ObjectMissing."""
         with self._translated(sha256):
-            if self._folder is not None:
-                return (self._folder / _key(sha256)).open("rb")
+            if self.folder is not None:
+                return (self.folder / _key(sha256)).open("rb")
             spool = tempfile.SpooledTemporaryFile(max_size=4 * 2**20)  # noqa: SIM115
             for chunk in obstore.get(self._store, _key(sha256)).stream():
                 spool.write(chunk)
@@ -105,7 +106,7 @@ class ObjectStore:
     def check(self) -> None:
         """Returns when it answers and, where that costs nothing to know, can be written."""
         self.exists("0" * 64)
-        if self._folder is not None and not os.access(self._folder, os.W_OK | os.X_OK):
+        if self.folder is not None and not os.access(self.folder, os.W_OK | os.X_OK):
             raise StorageUnavailable(f"storage {self.place}: it can't be written")
 
     def is_empty(self) -> bool:
@@ -148,8 +149,8 @@ class ObjectStore:
     def put_archive(self, name: str, file: BinaryIO) -> None:
         """Store an archive to be imported; durable once this returns."""
         with self._translated():
-            if self._folder is not None:
-                _require_space(self._folder, file.seek(0, os.SEEK_END))
+            if self.folder is not None:
+                _require_space(self.folder, file.seek(0, os.SEEK_END))
         file.seek(0)
         self._put(f"{_ARCHIVES}/{name}", file)
 
@@ -157,8 +158,8 @@ class ObjectStore:
         """An archive as a seekable file, read as it is needed. Raises ObjectMissing."""
         key = f"{_ARCHIVES}/{name}"
         with self._translated(name):
-            if self._folder is not None:
-                return (self._folder / key).open("rb")
+            if self.folder is not None:
+                return (self.folder / key).open("rb")
             obstore.head(self._store, key)
         reader = BucketFile(lambda: obstore.open_reader(self._store, key), self._translated)
         return cast(BinaryIO, io.BufferedReader(reader, 2**20))
@@ -178,9 +179,9 @@ class ObjectStore:
 
     def drop_abandoned(self) -> None:
         """Remove what writers that were killed left behind. Others may be writing right now."""
-        if self._folder is None:
+        if self.folder is None:
             return  # a bucket shows nothing before it is whole
-        for leftover in (self._folder / _INCOMING).glob("*"):
+        for leftover in (self.folder / _INCOMING).glob("*"):
             with suppress(OSError):
                 if leftover.stat().st_mtime < time.time() - _ABANDONED_S:
                     leftover.unlink()
@@ -205,10 +206,10 @@ class ObjectStore:
     def _put(self, key: str, file: BinaryIO) -> None:
         with self._translated():
             self._require_there()
-            if self._folder is None:
+            if self.folder is None:
                 obstore.put(self._store, key, file, max_concurrency=_IN_FLIGHT)
             else:
-                self._put_locally(self._folder, key, file)
+                self._put_locally(self.folder, key, file)
 
     def _put_locally(self, folder: Path, key: str, file: BinaryIO) -> None:
         """Under a temporary name first: a crash leaves nothing that looks whole."""
@@ -249,7 +250,7 @@ class ObjectStore:
     def _is_there(self) -> bool:
         """A folder that isn't mounted must not look like a folder that lost its pictures, nor take
         new ones: what was made in it at the start is there, or it is another one."""
-        return self._folder is None or (self._folder / _INCOMING).is_dir()
+        return self.folder is None or (self.folder / _INCOMING).is_dir()
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:

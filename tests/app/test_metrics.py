@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.commands.server import take_port
 from app.errors import CommandError
+from app.monitoring.machine import memory_limit_bytes
 from app.monitoring.metrics import FreshFigures, Metrics
 from app.monitoring.readiness import Watches
 from app.monitoring.side_port import side_port
@@ -90,7 +91,51 @@ def test_metrics_tell_what_was_done(api: Api) -> None:
     assert 0 <= value(found, "index_seconds_behind") < 5
     assert value(found, "database_up") == value(found, "ready", part="worker") == 1
     assert value(found, "build_info", version="0.1.0", model="colour-grid") == 1
-    assert found["process_resident_memory_bytes", frozenset()] > 0
+    assert value(found, "problems_total", code="image_not_found") == 1
+    assert value(found, "problems_total", code="method_not_allowed") == 1
+    assert 0 <= value(found, "ready_check_seconds", part="database") < 3
+    for kept in ("data", "pictures"):
+        assert (
+            0 < value(found, "disk_free_bytes", kept=kept) < value(found, "disk_bytes", kept=kept)
+        )
+    resident = found["process_resident_memory_bytes", frozenset()]
+    assert 0 < resident < value(found, "memory_limit_bytes")
+
+
+def test_refusals_for_want_of_a_record_are_counted(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.fill(("a.jpg", picture("red", 1)))
+
+    def refuse(*_: object) -> None:
+        raise DatabaseUnavailable("gone")
+
+    log = api.services.catalogue.audit
+    monkeypatch.setattr(log._together, "_make", refuse)
+    assert api.search(text="red").status_code == 503
+    monkeypatch.undo()
+    assert api.search(text="red").status_code == 200
+    found = scrape(api)
+    assert value(found, "audit_refusals_total") == 1
+    assert value(found, "problems_total", code="database_unavailable") == 1
+
+
+def test_memory_limit_is_the_least_of_all_that_hold(tmp_path: Path) -> None:
+    meminfo, own = tmp_path / "meminfo", tmp_path / "own"
+    group = tmp_path / "groups" / "a" / "b"
+    group.mkdir(parents=True)
+
+    def limit() -> int | None:
+        return memory_limit_bytes(meminfo, own, tmp_path / "groups")
+
+    assert limit() is None
+    meminfo.write_text("MemTotal:       64 kB\nMemFree:        1 kB\n")
+    assert limit() == 65536
+    own.write_text("0::/a/b\n")
+    (group / "memory.max").write_text("max\n")
+    assert limit() == 65536
+    (group.parent / "memory.max").write_text("4096\n")
+    assert limit() == 4096
 
 
 def test_labels_are_words_of_the_program(api: Api) -> None:
