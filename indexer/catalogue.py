@@ -2,7 +2,8 @@
 
 What adds and removes pictures is in holdings.py, work on pending ones in work/queue.py, the order
 of changes in change_log.py, access keys and who did what in access/, bulk imports in imports/, maps
-in maps/, whole frames in frames/, and cases in cases/; a Catalogue has one of each.
+in maps/, kept models in models/, whole frames in frames/, and cases in cases/; a Catalogue has one
+of each.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from indexer.frames.tables import detections
 from indexer.holdings import Holdings, find_gallery, lock_galleries
 from indexer.imports.jobs import ImportJobs
 from indexer.maps.jobs import MapJobs
+from indexer.models.kept import KeptModels
 from indexer.records import (
     MAX_ID,
     MAX_RETENTION_DAYS,
@@ -71,6 +73,7 @@ class Catalogue:
         self.keys = KeyRing(self.database, self.audit)
         self.imports = ImportJobs(self.database)
         self.maps = MapJobs(self.database)
+        self.models = KeptModels(self.database)
         self.frames = Frames(self.database)
         self.cases = CaseBook(self.database, self.audit)
 

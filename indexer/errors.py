@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class IndexerError(Exception):
     """Root of this package's errors; str() is one sentence for people."""
@@ -225,3 +227,45 @@ class ExhibitEmpty(IndexerError):
 
     def __init__(self, exhibit_id: int) -> None:
         super().__init__(f"the picture of exhibit {exhibit_id} was deleted")
+
+
+class ModelNotKept(IndexerError):
+    """No kept model has this fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(f"no model with the fingerprint {fingerprint[:128]!r} is kept")
+        self.fingerprint = fingerprint
+
+
+class ModelServed(IndexerError):
+    """Searches use the model, so it can't be dropped."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(f"model {fingerprint} is served: switch to another before it is dropped")
+
+
+class ModelIncomplete(IndexerError):
+    """Pictures lack the model's vector. missing: about how many."""
+
+    def __init__(self, fingerprint: str, missing: int) -> None:
+        super().__init__(
+            f"model {fingerprint} can't be served yet: some {missing:,} pictures lack its vector"
+        )
+        self.missing = missing
+
+
+class ModelNotReady(IndexerError):
+    """Processes that answer searches have not loaded the model. processes: which."""
+
+    def __init__(self, fingerprint: str, processes: Sequence[str]) -> None:
+        super().__init__(
+            f"model {fingerprint} can't be served yet: it is not ready in {', '.join(processes)}"
+        )
+        self.processes = tuple(processes)
+
+
+class NoPreviousModel(IndexerError):
+    """Nothing to roll back to: no other model was served before, or it is not kept any more."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no model to roll back to: none that is kept was served before")

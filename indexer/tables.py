@@ -1,5 +1,5 @@
-"""The schema. Every query on it is in this package; cases/, frames/, imports/ and maps/ have tables
-of their own."""
+"""The schema. Every query on it is in this package; cases/, frames/, imports/, maps/ and models/
+have tables of their own."""
 
 from __future__ import annotations
 

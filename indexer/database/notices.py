@@ -17,9 +17,10 @@ from indexer.database.transactions import Database
 
 log = logging.getLogger(__name__)
 
-Channel = Literal["passerby_changes", "passerby_pending"]
+Channel = Literal["passerby_changes", "passerby_pending", "passerby_models"]
 CHANGES: Channel = "passerby_changes"
 PENDING: Channel = "passerby_pending"
+MODELS: Channel = "passerby_models"
 _STOP_CHECK_S = 0.2
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
@@ -65,8 +66,9 @@ def _listen(
                 pause_s = _FIRST_PAUSE_S
                 while not stop.is_set():
                     for notice in connection.notifies(timeout=_STOP_CHECK_S):
-                        if notice.channel == CHANGES or notice.channel == PENDING:
-                            calls[notice.channel]()
+                        for channel, call in calls.items():
+                            if channel == notice.channel:
+                                call()
         except Exception as error:
             log.warning("no notices of commits for %g s, only polls: %s", pause_s, error)
             stop.wait(pause_s)
