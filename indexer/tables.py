@@ -130,6 +130,7 @@ images = Table(
 )
 Index(
     "ix_images_pending",
+    images.c.claimable_at,
     images.c.id,
     postgresql_where=text("state = 'pending'"),
     sqlite_where=text("state = 'pending'"),

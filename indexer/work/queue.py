@@ -53,11 +53,12 @@ class WorkQueue:
         self._database = database
 
     def claim(self, limit: int, lease_s: float, *, only_new: bool = False) -> list[Claim]:
-        """The oldest rows that nobody works on, at most `limit`, ours for `lease_s`.
+        """The rows that nobody works on and that wait the longest, at most `limit`, ours for
+        `lease_s`. One that was given back, or whose lease ended, waits since then.
 
         A row that was claimed before and not finished comes alone: if it brings its worker
         down, its neighbours must not be counted as failing with it. only_new: for who holds other
-        rows still; nothing is claimed then where such a row is the oldest.
+        rows still; nothing is claimed then where such a row is first.
         """
         with self._database.write() as connection:
             now = self._database.now(connection)
@@ -159,12 +160,14 @@ class WorkQueue:
 
 
 def _claimable(now: datetime, limit: int) -> Select[Any]:
-    """Free rows, oldest first, leaving out what another claim is taking at this moment."""
+    """Free rows, the longest waiting first, leaving out what another claim is taking at this
+    moment. By the order of their index: of the rows under a lease, thousands where there are many
+    workers, none is read."""
     return (
         select(images.c.id, images.c.attempts)
         # Not a parameter: a prepared plan could not use the index of pending rows then.
         .where(images.c.state == literal_column("'pending'"), images.c.claimable_at <= now)
-        .order_by(images.c.id)
+        .order_by(images.c.claimable_at, images.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

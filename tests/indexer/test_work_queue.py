@@ -38,6 +38,36 @@ def test_claim_reads_only_pending_rows(catalogue: Catalogue) -> None:
     assert "ix_images_pending" in "".join(plan)
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_claim_reads_no_row_under_a_lease(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    """With many workers thousands are, and each claim would read all of them again."""
+    ids = [add(catalogue, store, pictures.noise(seed)) for seed in range(12)]
+    leased = catalogue.queue.claim(9, 30.0)
+    with catalogue.database.write() as connection:
+        statement = str(
+            _claimable(datetime.now(UTC), 100).compile(
+                catalogue.database.engine, compile_kwargs={"literal_binds": True}
+            )
+        )
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE) {statement}").scalars().all()
+    assert "ix_images_pending" in "".join(plan)
+    assert "Removed by Filter" not in "".join(plan)
+    assert [claim.image_id for claim in leased] == ids[:9]
+    assert [claim.image_id for claim in catalogue.queue.claim(9, 30.0)] == ids[9:]
+
+
+def test_given_back_row_waits_behind_those_that_wait_longer(
+    catalogue: Catalogue, store: ObjectStore, pictures: Pictures
+) -> None:
+    first, second, third = (add(catalogue, store, pictures.noise(seed)) for seed in range(3))
+    catalogue.queue.release(catalogue.queue.claim(1, 30.0), 0.0, count_attempt=False)
+    waiting = [catalogue.queue.claim(1, 30.0)[0].image_id for _ in range(3)]
+    assert waiting == [second, third, first]
+
+
 def test_workers_never_embed_the_same_row(
     catalogue: Catalogue, store: ObjectStore, pictures: Pictures, database_url: str
 ) -> None:
