@@ -15,7 +15,7 @@ help: ## Show these targets
 demo: $(VENV)/installed ## Draw a gallery of people, index it and serve it on 127.0.0.1:8000
 	$(BIN)/passerby demo
 
-test: $(VENV)/installed chromium ## Run every test: SQLite, PostgreSQL and a real browser
+test: $(VENV)/installed chromium prometheus ## Run every test: SQLite, PostgreSQL and a real browser
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES)
 
 soak: $(VENV)/installed ## Run the long proofs, hours: SOAK_MINUTES=3 SOAK_PICTURES=2000 for a short look
@@ -58,6 +58,17 @@ chromium:
 	else \
 		echo 'The browser tests need Chromium: sudo apt-get install -y chromium'; exit 1; \
 	fi
+
+# Unpacked beside the environment: installed, its service would start.
+.PHONY: prometheus
+prometheus: $(VENV)/installed
+	@{ command -v prometheus && command -v promtool; } >/dev/null && exit 0; \
+	test -x $(VENV)/prometheus/usr/bin/promtool && exit 0; \
+	command -v apt-get >/dev/null || { echo 'The tests of alarms need prometheus and promtool'; exit 1; }; \
+	echo 'Fetching Prometheus for the tests of alarms'; cd $(VENV) && rm -f prometheus_*.deb; \
+	apt-get download -qq prometheus 2>/dev/null \
+		|| { apt-get update -qq && apt-get download -qq prometheus; } || exit 1; \
+	dpkg -x prometheus_*.deb prometheus && rm prometheus_*.deb
 
 clean: ## Remove the environment and what tools left
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -24,6 +24,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.errors import KINDS
 from app.monitoring.machine import MachineCollector
 from app.monitoring.readiness import OK, Watches
 from indexer.catalogue import Catalogue
@@ -85,6 +86,9 @@ class Metrics:
             ["code"],
             registry=self._registry,
         )
+        for code, kind in KINDS.items():
+            if kind.status >= 500:  # from 0 on: Prometheus sees no rise in what begins with 1
+                self._problems.labels(code)
         self._received = Counter(
             "passerby_pictures_received",
             "Files of uploads: accepted, duplicate, or refused with a problem's code.",
