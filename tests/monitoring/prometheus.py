@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, with the files of docker/monitoring/ and Docker's kind of names."""
+"""A real Prometheus on loopback, with the files of docker/monitoring/ and names as Docker has."""
 
 from __future__ import annotations
 
