@@ -57,10 +57,11 @@ class Settings(BaseSettings):
     )
 
     # The model
-    model: str = Field(
-        "small",
-        description="`small` (ships with the program), a checkpoint folder, "
-        "`ViT-B-16:openai` and the like, or `file:PATH`.",
+    model: str | None = Field(
+        None,
+        description="The model that ought to be served: `small` (ships with the program), a "
+        "checkpoint folder, `ViT-B-16:openai` and the like, `file:PATH`, or "
+        "`python:MODULE:FUNCTION`. Default: what the database serves; `small` where it is new.",
     )
     person_cosine: float | None = Field(
         None,

@@ -3,16 +3,16 @@ torch takes seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from app.errors import CommandError
-from app.frames.detectors import load_python_detector
 from app.imports.runner import ImportRunner
-from app.models.parts import Encoder, join_parts
+from app.loading import full_name, load_detector, load_encoder
+from app.models.encoders import Encoder, Encoders
+from app.models.parts import join_parts
+from app.models.start import Choose, choose_served
 from app.monitoring.metrics import Metrics
 from app.monitoring.readiness import Watches, watch_loop, watch_parts
 from app.monitoring.tracing import start_tracing
@@ -26,7 +26,8 @@ from indexer.erasure.survey import is_another_storage
 from indexer.frames.worker import FrameWorker, Threshold
 from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
-from indexer.protocols import Detector, ImageEncoder, VectorIndex
+from indexer.models.kept import KeptModel
+from indexer.protocols import ImageEncoder, VectorIndex
 from indexer.storage.object_store import ObjectStore
 from indexer.work.pulse import Lap
 from indexer.work.worker import Worker
@@ -37,18 +38,23 @@ if TYPE_CHECKING:
 
 
 def build_services(
-    settings: Settings, *, with_worker: bool, encoder: Encoder | None = None
+    settings: Settings,
+    *,
+    with_worker: bool,
+    encoder: Encoder | None = None,
+    choose: Choose = choose_served,
 ) -> Services:
     """Everything the service needs, opened and tried: the database is migrated, the model has made
     a vector. Nothing runs yet, see services.running.
 
-    encoder: in place of the one that the settings name.
+    encoder: in place of the one that the settings name. choose: which model it begins with.
     Raises CommandError, SchemaMismatch, DatabaseUnavailable, StorageUnavailable.
     """
     catalogue, store = open_data(settings)
-    encoder = encoder or load_encoder(settings)
+    encoders, served = open_models(settings, catalogue, encoder, choose)
+    encoder = encoders.of(served)
     live_index = build_index(settings, catalogue, store, encoder)
-    model = join_parts(settings, settings.model, encoder, live_index)
+    model = join_parts(settings, served.name, encoder, live_index)
     tracing = start_tracing()
     worker = None
     if with_worker:
@@ -226,68 +232,29 @@ def build_map_runner(
     return runner
 
 
-def load_encoder(settings: Settings) -> Encoder:
-    """The model that the settings name, after a forward pass on each side worked.
+def open_models(
+    settings: Settings,
+    catalogue: Catalogue,
+    encoder: Encoder | None = None,
+    choose: Choose = choose_served,
+) -> tuple[Encoders, KeptModel]:
+    """The encoders of this process, and the model that it begins with.
 
-    Raises CommandError with the reason in one line.
+    encoder: what every name loads, in place of what it names. Raises CommandError,
+    DatabaseUnavailable.
     """
-    from model.errors import ModelError
-    from model.runtime import Wish, load_runtime
 
-    wish = Wish(settings.runtime, settings.precision, settings.model_dir)
-    try:
-        encoder = load_runtime(settings.model, settings.device, settings.num_threads, wish)
-    except ModelError as error:  # it names the model
-        raise CommandError(str(error)) from error
-    except ValueError as error:
-        name, _, reason = str(error).partition(": ")  # as device: 'tpu' is not here
-        raise CommandError(f"PASSERBY_{name.upper()}: {reason}") from error
-    height_px, width_px = encoder.image_size
-    picture_BD = encoder.encode_image(np.zeros((1, height_px, width_px, 3), np.uint8))
-    text_BD = encoder.encode_text(["a person"])
-    if not np.isfinite(picture_BD).all() or not np.isfinite(text_BD).all():
-        raise CommandError(f"model {settings.model!r} gives no finite numbers: fetch it again")
-    return encoder
+    def load(name: str) -> Encoder:
+        return encoder or load_encoder(settings.model_copy(update={"model": name}))
+
+    encoders = Encoders(load)
+    return encoders, choose(catalogue.models, encoders, full_name(settings.model))
 
 
-def load_detector(settings: Settings) -> Detector:
-    """The detector that the settings name, after it looked at an empty frame.
-
-    Raises CommandError with the reason in one line.
-    """
-    assert settings.detector is not None
-    detector: Detector
-    if settings.detector.startswith("python:"):
-        detector = load_python_detector(settings.detector)
-    else:
-        from model.detector import load_detector as load_torch_detector
-        from model.errors import ModelError
-
-        try:
-            detector = load_torch_detector(settings.detector, settings.device)
-        except ModelError as error:
-            raise CommandError(f"PASSERBY_DETECTOR: {error}") from error
-    try:
-        detector.detect([np.zeros((360, 640, 3), np.uint8)])
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise CommandError(
-            f"PASSERBY_DETECTOR: {settings.detector} fails on an empty frame: {said}"
-        ) from error
-    return detector
-
-
-def read_model_card(settings: Settings) -> Mapping[str, object]:
-    """What the checkpoint that the settings name says of itself, without loading its weights;
-    empty for one that is none of ours. Raises CommandError."""
-    from model.card import find_checkpoint, read_card
-    from model.errors import ModelError
-
-    folder = find_checkpoint(settings.model)
-    try:
-        return {} if folder is None else read_card(folder)
-    except ModelError as error:
-        raise CommandError(str(error)) from error
+def load_served(settings: Settings, catalogue: Catalogue) -> Encoder:
+    """Of the model that is served. Raises as open_models."""
+    encoders, served = open_models(settings, catalogue)
+    return encoders.of(served)
 
 
 def draw_identities(first: int, count: int, pictures: int, seed: int) -> Iterator[SyntheticPicture]:

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, sync_playwright
 from sqlalchemy import insert
 
+from app.loading import load_encoder
 from app.settings import Settings
-from app.wiring import load_encoder
 from indexer import change_log
 from indexer.catalogue import Catalogue
 from indexer.database.migrate import upgrade

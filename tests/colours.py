@@ -1,4 +1,4 @@
-"""The colour encoder, which also knows what its scores are worth."""
+"""Colour encoders: one that knows what its scores are worth, and a model of another kind."""
 
 from __future__ import annotations
 
@@ -18,3 +18,17 @@ class CalibratedColours(ColourEncoder):
         deviation=(0.03,),
         reference=(tuple(f"a person in a {colour} coat" for colour in PALE),),
     )
+
+
+class CoarseColours(ColourEncoder):
+    """Another model: fewer cells, so vectors of another size. As a model's name it is
+    COARSE."""
+
+    fingerprint = "colour-coarse"
+    image_size = (16, 8)
+    _grid = (2, 2)
+    dim = 2 * 2 * 3 + 1
+
+
+GRID = "python:tests.conftest:ColourEncoder"
+COARSE = "python:tests.colours:CoarseColours"

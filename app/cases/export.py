@@ -6,7 +6,7 @@ manifest is, which comes last. Where that can't be written the zip ends before, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
@@ -55,11 +55,10 @@ def begin_export(
     case_id: int,
     *,
     settings: Settings,
-    fingerprint: str | None,
-    model_card: Mapping[str, object],
+    model: ModelEntry,
     reason: str | None = None,
 ) -> CaseExport:
-    """An export, on record and ready to be sent; fingerprint, model_card: of the model in use.
+    """An export, on record and ready to be sent; model: the one in use.
 
     Raises CaseNotFound, ObjectMissing where a picture's bytes are gone, StorageUnavailable, and
     ProblemError where a reason is missing.
@@ -79,7 +78,6 @@ def begin_export(
             reason=stated,
         )
     )
-    model = ModelEntry(name=settings.model, fingerprint=fingerprint, card=dict(model_card))
     return CaseExport(catalogue, store, caller, settings, case, model, begun)
 
 

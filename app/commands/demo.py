@@ -80,13 +80,13 @@ def demo(
 def fill_gallery(settings: Settings, pictures: int) -> None:
     """Draw what is missing of the demo gallery, and embed it."""
     from app.commands.progress import embed_pending
-    from app.wiring import build_worker, load_encoder, open_data
+    from app.wiring import build_worker, load_served, open_data
 
     catalogue, store = open_data(settings)
     try:
         draw_missing(catalogue, store, pictures)
         if catalogue.gallery(GALLERY).counts.pending:
-            encoder = load_encoder(settings)
+            encoder = load_served(settings, catalogue)
             embed_pending(catalogue, build_worker(settings, catalogue, store, encoder), GALLERY)
     finally:
         catalogue.close()

@@ -11,7 +11,7 @@ from app.wiring import (
     build_frame_worker,
     build_worker,
     draw_street,
-    load_encoder,
+    load_served,
     open_data,
 )
 from indexer.errors import GalleryExists
@@ -44,6 +44,6 @@ def fill_frames(settings: Settings, num_frames: int, seed: int) -> None:
     worker = build_frame_worker(settings, catalogue, store, lambda: None)
     if worker is not None and catalogue.frames.counts(GALLERY).pending:
         look_through(catalogue.frames, worker, GALLERY)
-        encoder = load_encoder(settings)
+        encoder = load_served(settings, catalogue)
         embed_pending(catalogue, build_worker(settings, catalogue, store, encoder), GALLERY)
     catalogue.close()

@@ -25,12 +25,13 @@ def doctor(
     model: Model = None,
 ) -> None:
     """Look at this machine, run the model on it for some seconds, and tell what is wrong."""
+    from app.models.start import FIRST
     from model.runtime import Wish
     from model.runtime.examination import examine
 
     settings = load_settings(data_dir=data_dir, model=model)
     wish = Wish(settings.runtime, settings.precision, settings.model_dir)
-    found = examine(settings.model, settings.device, settings.num_threads, wish)
+    found = examine(settings.model or FIRST, settings.device, settings.num_threads, wish)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2))
     else:

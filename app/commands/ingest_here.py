@@ -12,7 +12,7 @@ from app.ingest.uploads import picture_limits, shown_name
 from app.schemas import GalleryCounts
 from app.settings import Settings
 from app.views import show_gallery
-from app.wiring import build_frame_worker, build_worker, load_encoder, open_data
+from app.wiring import build_frame_worker, build_worker, load_served, open_data
 from indexer.errors import IndexerError
 from indexer.ingest import Rows, accept
 from indexer.records import Accepted, Duplicate, Refused
@@ -67,7 +67,7 @@ class GalleryHere:
 
     def embed(self) -> None:
         if self.counts().pending:
-            encoder = load_encoder(self._settings)
+            encoder = load_served(self._settings, self._catalogue)
             worker = build_worker(self._settings, self._catalogue, self._store, encoder)
             embed_pending(self._catalogue, worker, self._gallery)
 

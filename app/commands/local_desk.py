@@ -11,6 +11,7 @@ from app.access.keys import create_on_record, revoke_on_record
 from app.access.schemas import AuditEntry, ErasureProof, KeyCreate, KeyCreated, KeySummary
 from app.cases import on_record
 from app.cases.export import begin_export
+from app.cases.manifest import ModelEntry
 from app.cases.schemas import CaseCreate, CaseDetail, CaseSummary, ExhibitCreate, ExhibitDetail
 from app.cases.views import show_case
 from app.commands.records import command_caller, record_command
@@ -19,11 +20,13 @@ from app.imports.cancel import cancel_on_record
 from app.imports.intake import Received, of_file, of_place, start
 from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
 from app.imports.views import show_entry, show_import
+from app.loading import read_model_card
+from app.models.start import FIRST
 from app.saving import saving
 from app.schemas import GallerySummary
 from app.settings import load_settings
 from app.views import show_audit_row, show_gallery, show_key
-from app.wiring import open_catalogue, open_data, read_model_card
+from app.wiring import open_catalogue, open_data
 from indexer.erasure.deletion import delete_gallery
 from indexer.records import GalleryChanges
 
@@ -132,17 +135,24 @@ class LocalDesk:
 
     def export_case(self, case_id: int, path: Path, *, reason: str | None = None) -> None:
         catalogue, store = open_data(self._settings)
-        card = read_model_card(self._settings)
         export = begin_export(
             catalogue,
             store,
             command_caller(),
             case_id,
             settings=self._settings,
-            fingerprint=cast("str | None", card.get("fingerprint")),
-            model_card=card,
+            model=self._model(),
             reason=reason,
         )
         with saving(path) as target:
             for chunk in export.chunks():
                 target.write(chunk)
+
+    def _model(self) -> ModelEntry:
+        served = self._catalogue.models.served()
+        name = (self._settings.model or FIRST) if served is None else served.name
+        card = read_model_card(name)
+        fingerprint = cast("str | None", card.get("fingerprint"))
+        if served is not None and served.fingerprint != fingerprint:  # no checkpoint of ours
+            fingerprint, card = served.fingerprint, {}
+        return ModelEntry(name=name, fingerprint=fingerprint, card=dict(card))

@@ -65,11 +65,11 @@ def draw_here(settings: Settings, gallery: str, asked: MapRequest, tell: Tell) -
 
     Raises CommandError where nothing came of it, IndexerError.
     """
-    from app.wiring import build_map_runner, load_encoder, open_catalogue
+    from app.wiring import build_map_runner, load_served, open_catalogue
 
     catalogue = open_catalogue(settings)
     catalogue.gallery_id(gallery)
-    encoder = load_encoder(settings)
+    encoder = load_served(settings, catalogue)
     try:
         job = catalogue.maps.create(gallery, encoder.fingerprint, asked.perplexity, asked.seed)
         with build_map_runner(settings, catalogue, encoder).running():

@@ -112,18 +112,19 @@ def find_once(
     """One search by services of its own. Raises CommandError, IndexerError."""
     from app.access.audit import search_on_record
     from app.errors import ProblemError
+    from app.models.start import choose_complete
     from app.wiring import build_services
 
     gallery = request.gallery
-    services = build_services(settings, with_worker=False)
+    services = build_services(settings, with_worker=False, choose=choose_complete)
     services.catalogue.gallery_id(gallery)
     services.model.live_index.start()
     try:
         found = search_on_record(services, command_caller(), request, picture)
         if not found.indexed and services.catalogue.gallery(gallery).counts.searchable:
             raise CommandError(
-                f"the pictures of {gallery} were embedded by another model than {settings.model}: "
-                "`passerby serve` or `passerby worker` with this one embeds them anew"
+                f"the pictures of {gallery} have no vector of {services.model.name} yet: "
+                "`passerby serve` or `passerby worker` makes them"
             )
         return found
     except ProblemError as error:  # a reason is missing, a cursor is of another search

@@ -83,14 +83,14 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
         build_map_runner,
         build_worker,
         folders_of,
-        load_encoder,
+        load_served,
         open_data,
     )
     from indexer.database import notices
 
     tracing = start_tracing()
     catalogue, store = open_data(settings)
-    encoder = load_encoder(settings)
+    encoder = load_served(settings, catalogue)
     one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
     frames = build_frame_worker(settings, catalogue, store, one.nudge)
     watches = watch_parts(catalogue, store, one, frames=frames)

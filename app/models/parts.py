@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
-
 from app.ingest.uploads import picture_limits
+from app.models.encoders import Described, Encoder
 from app.models.loaded import LoadedModel
 from app.people import know_people
 from app.pictures.explanations import Explainer, Explanations
@@ -13,19 +11,7 @@ from app.query.picture import PictureVectors
 from app.query.verdict import make_judge
 from app.query_vectors import QueryVectors
 from app.settings import Settings
-from indexer.protocols import ImageEncoder, TextEncoder, VectorIndex
-
-
-class Encoder(ImageEncoder, TextEncoder, Protocol):
-    """Pictures and texts into one space."""
-
-
-@runtime_checkable
-class Described(Protocol):
-    """An encoder whose checkpoint says something of itself."""
-
-    @property
-    def card(self) -> Mapping[str, object]: ...
+from indexer.protocols import VectorIndex
 
 
 def join_parts(

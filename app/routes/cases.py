@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 
 from app.cases import on_record
 from app.cases.export import begin_export
+from app.cases.manifest import ModelEntry
 from app.cases.schemas import (
     SEEN,
     CaseCreate,
@@ -182,14 +183,14 @@ def export(
     case_id: CaseId, services: AppServices, caller: AppCaller, reason: Why = None
 ) -> Response:
     """It is made while it is sent. One that is cut off has no directory, and is no zip."""
+    model = services.model
     export = begin_export(
         services.catalogue,
         services.store,
         caller,
         case_id,
         settings=services.settings,
-        fingerprint=services.model.fingerprint,
-        model_card=services.model.card,
+        model=ModelEntry(name=model.name, fingerprint=model.fingerprint, card=dict(model.card)),
         reason=reason,
     )
     headers = {

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from app.loading import load_encoder
 from app.query_vectors import QueryVectors
 from app.settings import Settings
-from app.wiring import load_encoder
 from benchmarks.performance.row import Row, Size, at_least, at_most
 from benchmarks.performance.service import make_texts
 from indexer.protocols import TextEncoder

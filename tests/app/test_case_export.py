@@ -21,6 +21,7 @@ from sqlalchemy import update
 from app.access.caller import LOCAL
 from app.cases import export as exporting
 from app.cases.export import begin_export
+from app.cases.manifest import ModelEntry
 from app.cases.names import picture_name
 from app.cases.recorded import find_record
 from app.cases.verify import CaseCheck, check_case
@@ -34,6 +35,8 @@ from tests.app.conftest import Api, assert_problem, both_databases
 from tests.app.files import TIMED, picture
 from tests.app.test_cases import FOUND, begin, rows
 from tests.conftest import Pictures
+
+NO_MODEL = ModelEntry(name="small", fingerprint=None, card={})
 
 KNOWN: dict[str, dict[str, object]] = {
     "harbour 1.jpg": {"camera": "harbour-1", "captured_at": TIMED},
@@ -288,9 +291,7 @@ def test_bytes_that_are_not_those_that_were_sent_are_not_exported(
     api.services.store.delete(sha256)
     api.services.store.put(sha256, io.BytesIO(FRAME[:-1]))
     catalogue, store, settings = api.services.catalogue, api.services.store, api.services.settings
-    made = begin_export(
-        catalogue, store, LOCAL, case["id"], settings=settings, fingerprint=None, model_card={}
-    )
+    made = begin_export(catalogue, store, LOCAL, case["id"], settings=settings, model=NO_MODEL)
     with pytest.raises(ObjectMissing, match=sha256):
         list(made.chunks())
     assert "manifest SHA-256" not in (rows(api)[-1].deed.what or "")
@@ -329,8 +330,7 @@ def test_export_holds_no_whole_case_in_memory(api: Api) -> None:
                 LOCAL,
                 made["id"],
                 settings=services.settings,
-                fingerprint=None,
-                model_card={},
+                model=NO_MODEL,
             ).chunks(),
         )
     )

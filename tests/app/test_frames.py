@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 from app import cli
 from app.client import Passerby, Picture
 from app.errors import CommandError
+from app.loading import load_detector
 from app.main import create_app
 from app.settings import Settings
-from app.wiring import build_services, load_detector
+from app.wiring import build_services
 from indexer.records import Box
 from tests.app.conftest import URL, Api, assert_problem, both_databases
 from tests.app.files import picture

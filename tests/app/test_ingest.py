@@ -99,14 +99,14 @@ def test_folder_that_cannot_be_read_is_not_left_out_in_silence(
     assert "deep can't be read: Permission denied" in capsys.readouterr().out
 
 
-def test_search_with_another_model_says_what_to_do(
+def test_search_says_where_its_model_is_gone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert passerby("ingest", folder, "-g", "street", "--create") == 0
     capsys.readouterr()
     monkeypatch.setattr(ColourEncoder, "fingerprint", "another")
     assert passerby("search", "red", "-g", "street") == 1
-    assert "embedded by another model" in capsys.readouterr().out
+    assert "small is another model by now" in capsys.readouterr().out
 
 
 def test_ingest_names_bad_rows_and_files_and_takes_the_rest(

@@ -15,8 +15,8 @@ import torch
 
 from app.commands.server import take_port
 from app.errors import CommandError
+from app.loading import load_encoder
 from app.settings import Settings
-from app.wiring import load_encoder
 from indexer.database.migrate import upgrade
 from model.checkpoint import save_checkpoint
 from model.encoder import DualEncoder

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.loading import load_encoder
 from app.query_vectors import QueryVectors
 from app.settings import Settings
-from app.wiring import load_encoder
 from tests.conftest import ColourEncoder
 
 COLOURS = ("red", "green", "blue", "yellow", "black", "white", "orange", "purple")

@@ -15,8 +15,9 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page
 
+from app.loading import load_encoder
 from app.settings import Settings
-from app.wiring import draw_identities, load_encoder
+from app.wiring import draw_identities
 from indexer.records import Box
 from tests.detector import DETECTOR, street
 from tests.e2e.conftest import NewPage, Watched
