@@ -160,6 +160,9 @@ KINDS: dict[str, Kind] = {
     "exhibit_exists": Kind(409, "In the case already", "Change the note that it has there."),
     "exhibit_empty": Kind(409, "Picture deleted", "Leave its place empty, or remove it."),
     # The machine
+    "several_processes": Kind(
+        409, "Several processes", "Ask each on a port of its own: PASSERBY_METRICS_PORT."
+    ),
     "storage_full": Kind(507, "No space left", "Free space on the server, then try again."),
     "storage_unavailable": Kind(503, "Storage unavailable", "Try again later."),
     "picture_missing": Kind(

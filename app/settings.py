@@ -105,6 +105,14 @@ class Settings(BaseSettings):
         "`passerby keys`.",
     )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="How many processes `passerby api` has on its port. Each has the model and the "
+        "index in its memory, and the metrics port that is its number, from 0 on, after "
+        "PASSERBY_METRICS_PORT.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much goes to the log."
     )
@@ -214,6 +222,14 @@ class Settings(BaseSettings):
             return key
         raise ValueError("expected `passerby_` and 43 or more of A-Z, a-z, 0-9, '_' and '-'")
 
+    @field_validator("metrics_port")
+    @classmethod
+    def _ports_for_all(cls, port: int | None, given: ValidationInfo) -> int | None:
+        most = 65_536 - given.data.get("processes", 1)
+        if port is not None and port > most:
+            raise ValueError(f"expected at most {most}: each process has a port, got {port}")
+        return port
+
     @field_validator("public_url")
     @classmethod
     def _origin_alone(cls, url: str | None) -> str | None:
@@ -224,6 +240,12 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
             raise ValueError(f"expected https://HOST or https://HOST:PORT, got {url[:100]!r}")
         return f"{parts.scheme}://{parts.netloc.lower()}"
+
+    def of_process(self, place: int) -> Settings:
+        """Of one of several processes, the first is 0: each tells its figures on its own port."""
+        if not self.metrics_port:
+            return self
+        return self.model_copy(update={"metrics_port": self.metrics_port + place})
 
     @property
     def is_private(self) -> bool:

@@ -49,4 +49,12 @@ MetricsPort = Annotated[
         show_default=False,
     ),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        help="How many processes answer on the port. [default: 1]",
+        show_default=False,
+    ),
+]
 GalleryName = Annotated[str, typer.Option("--gallery", "-g", help="Name of the gallery.")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from app.commands.options import DataDir, Host, MetricsPort, Model, Port
+from app.commands.options import DataDir, Host, MetricsPort, Model, Port, Processes
 from app.errors import CommandError
 from app.memory import keep_few_arenas, leave_out_of_collection
 from app.monitoring.logs import start_log
@@ -48,7 +48,12 @@ def serve(
 ) -> None:
     """API, page and worker in one process."""
     settings = load_settings(
-        host=host, port=port, data_dir=data_dir, model=model, metrics_port=metrics_port
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        model=model,
+        metrics_port=metrics_port,
+        processes=1,
     )
     run_server(settings, with_worker=True)
 
@@ -59,12 +64,21 @@ def api(
     data_dir: DataDir = None,
     model: Model = None,
     metrics_port: MetricsPort = None,
+    processes: Processes = None,
 ) -> None:
     """API and page alone; `passerby worker` embeds what comes in."""
     settings = load_settings(
-        host=host, port=port, data_dir=data_dir, model=model, metrics_port=metrics_port
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        model=model,
+        metrics_port=metrics_port,
+        processes=processes,
     )
-    run_server(settings, with_worker=False)
+    if settings.processes == 1:
+        run_server(settings, with_worker=False)
+    else:
+        run_servers(settings)
 
 
 def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsPort = None) -> None:
@@ -130,36 +144,61 @@ def run_server(
 
     Raises CommandError (port taken, model), IndexerError (database, storage).
     """
+    with take_port(settings.host, settings.port) as listener:
+        _serve(listener, settings, with_worker=with_worker, announce=announce)
+
+
+def run_servers(settings: Settings) -> None:
+    """The API alone in as many processes as are set, which share a port. Raises as run_server."""
+    from app.processes import supervise
+
+    start_log(settings, sys.stderr)  # by no thread: processes are forks
+    with take_port(settings.host, settings.port) as listener:
+
+        def serve(place: int, answers: Callable[[], None]) -> None:
+            mine = settings.of_process(place)
+            _serve(listener, mine, with_worker=False, announce=lambda _: answers())
+
+        supervise(settings.processes, serve, lambda: say_where(_url(listener, settings)))
+
+
+def _serve(
+    listener: socket.socket,
+    settings: Settings,
+    *,
+    with_worker: bool,
+    announce: Callable[[str], None],
+) -> None:
+    """This process answers on the port that `listener` holds."""
     keep_few_arenas()
     start_log(settings)
     exit_on_term()
-    with take_port(settings.host, settings.port) as listener:
-        import uvicorn
+    import uvicorn
 
-        from app.main import create_app
-        from app.monitoring.side_port import side_port
-        from app.wiring import build_services
+    from app.main import create_app
+    from app.monitoring.side_port import side_port
+    from app.wiring import build_services
 
-        services = build_services(settings, with_worker=with_worker)
-        require_keys(settings, services.catalogue)
-        config = server_config(create_app(settings, services), settings)
-        telling = side_port(
-            settings.metrics_port, services.metrics, services.watches, settings.metrics_host
-        )
+    services = build_services(settings, with_worker=with_worker)
+    require_keys(settings, services.catalogue)
+    config = server_config(create_app(settings, services), settings)
+    telling = side_port(
+        settings.metrics_port, services.metrics, services.watches, settings.metrics_host
+    )
 
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                leave_out_of_collection()
-                listener.listen(_MOST_WAITING_CLIENTS)
-                announce(f"http://{url_host(settings.host)}:{listener.getsockname()[1]}")
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            leave_out_of_collection()
+            listener.listen(_MOST_WAITING_CLIENTS)
+            announce(_url(listener, settings))
 
-            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-                # A second signal changes nothing: stopping is bounded, and half of it is worse.
-                self.should_exit = True
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # A second signal changes nothing: stopping is bounded, and half of it is worse.
+            self.should_exit = True
 
-        with telling:
-            Server(config).run(sockets=[listener])
+    with telling:
+        Server(config).run(sockets=[listener])
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -172,7 +211,8 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         http=guarded(Limits.of_process()),
         loop="asyncio",  # uvloop, where it happens to be installed, has no bound on what is read
-        backlog=_TAKEN_AT_ONCE,
+        # Who takes one at a time leaves the others to processes that have less to do.
+        backlog=_TAKEN_AT_ONCE if settings.processes == 1 else 1,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -218,6 +258,10 @@ def exit_on_term() -> None:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, leave)
+
+
+def _url(listener: socket.socket, settings: Settings) -> str:
+    return f"http://{url_host(settings.host)}:{listener.getsockname()[1]}"
 
 
 def url_host(host: str) -> str:

@@ -7,7 +7,6 @@ a request is logged by its type and where it came from alone, unless `log_querie
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
 import logging
@@ -80,7 +79,6 @@ class WaitingLines(logging.Handler):
         # Not sys.stderr itself: it is flushed at the end, which would wait for the thread.
         stream = os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="backslashreplace")
         threading.Thread(target=self._write, args=(stream,), name="log", daemon=True).start()
-        atexit.register(self._finish)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -98,7 +96,8 @@ class WaitingLines(logging.Handler):
                 stream.flush()
             self._lines.task_done()
 
-    def _finish(self) -> None:
+    def flush(self) -> None:
+        """Wait a little for the last lines, as the interpreter does when it ends."""
         with self._lines.all_tasks_done:
             idle = self._lines.all_tasks_done.wait_for
             idle(lambda: not self._lines.unfinished_tasks, timeout=_LAST_LINES_S)

@@ -43,12 +43,18 @@ async def readyz(request: Request, response: Response) -> Readiness:
     "/metrics",
     summary="Figures for Prometheus",
     response_class=PlainTextResponse,
-    responses=problems(),
+    responses=problems("several_processes"),
 )
 async def metrics(request: Request) -> Response:
     """What this process did and how its parts stand, in Prometheus' text format or OpenMetrics.
     Answers in seconds while the database is down, with `passerby_database_up 0`."""
     services: Services = request.app.state.services
+    if services.settings.processes > 1:  # each counts for itself, and any may have been asked
+        raise ProblemError(
+            "several_processes",
+            f"This service is {services.settings.processes} processes, and each has figures of its "
+            "own: ask them on the ports from PASSERBY_METRICS_PORT on.",
+        )
     accept, threads = request.headers.get("accept", ""), services.metrics.threads
     render = asyncio.get_running_loop().run_in_executor(threads, services.metrics.render, accept)
     body, content_type = await render
