@@ -1,0 +1,22 @@
+"""A host on which docker-compose.yml can be brought up; see engine.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.compose.engine import Engine, copy_checkout
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One for a whole file of tests, in a new checkout; nothing is up yet."""
+    missing = [name for name in ("ip", "curl", "nsenter", "setpriv") if not shutil.which(name)]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"needs root and {', '.join(missing) or 'its namespaces'}")
+    with Engine(copy_checkout(Path(tmp_path_factory.mktemp("host"), "passerby"))) as engine:
+        yield engine
