@@ -15,7 +15,7 @@ help: ## Show these targets
 demo: $(VENV)/installed ## Draw a gallery of people, index it and serve it on 127.0.0.1:8000
 	$(BIN)/passerby demo
 
-test: $(VENV)/installed chromium prometheus ## Run every test: SQLite, PostgreSQL and a real browser
+test: $(VENV)/installed chromium prometheus network ## Run every test: SQLite, PostgreSQL and a real browser
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES)
 
 soak: $(VENV)/installed ## Run the long proofs, hours: SOAK_MINUTES=3 SOAK_PICTURES=2000 for a short look
@@ -69,6 +69,15 @@ prometheus: $(VENV)/installed
 	apt-get download -qq prometheus 2>/dev/null \
 		|| { apt-get update -qq && apt-get download -qq prometheus; } || exit 1; \
 	dpkg -x prometheus_*.deb prometheus && rm prometheus_*.deb
+
+# The tests of docker-compose.yml lay out networks: as root, or not at all.
+.PHONY: network
+network:
+	@{ command -v ip && command -v curl; } >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'Installing iproute2 and curl for the tests of docker-compose.yml'; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iproute2 curl >/dev/null; \
+	fi
 
 clean: ## Remove the environment and what tools left
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
