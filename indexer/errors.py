@@ -264,6 +264,13 @@ class ModelNotReady(IndexerError):
         self.processes = tuple(processes)
 
 
+class ServedModelMissing(IndexerError):
+    """New pictures came without a vector of the served model: it was switched a moment ago."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(f"model {fingerprint} is served now, and not loaded here yet")
+
+
 class NoPreviousModel(IndexerError):
     """Nothing to roll back to: no other model was served before, or it is not kept any more."""
 

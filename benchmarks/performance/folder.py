@@ -169,14 +169,13 @@ def _profile(
     database: str, catalogue: Catalogue, store: ObjectStore, num_pictures: int
 ) -> Iterator[Row]:
     """What this process computes for a batch of 32; of PostgreSQL that is not all."""
-    embedder = Embedder(
-        catalogue, store, _NoEncoder(), Pulse(), max_attempts=3, num_decoders=_NUM_CORES
-    )
+    embedder = Embedder(catalogue, store, Pulse(), max_attempts=3, num_decoders=_NUM_CORES)
+    encoders = (_NoEncoder(),)
     spent: dict[str, list[float]] = {"claim": [], "decode": [], "commit": []}
 
     def work() -> int:
         started = time.process_time()
-        batch = Batch(catalogue.queue.claim(32, 60.0), [])
+        batch = Batch(catalogue.queue.claim(32, 60.0), [], encoders)
         claimed = time.process_time()
         embedder.decode(batch)
         decoded = time.process_time()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,16 +12,14 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.errors import BadPicture, IndexerError, ObjectMissing
-from indexer.pictures.decode import decode_boxes
 from indexer.protocols import ImageEncoder
 from indexer.storage.object_store import ObjectStore
+from indexer.work.encoding import encode, try_encoder
 from indexer.work.pulse import Lap, Pulse
 from indexer.work.queue import Claim
+from indexer.work.reader import PictureReader, Pixels, Size
 
 log = logging.getLogger(__name__)
-
-_LOWER_PRIORITY = 5
-_MOST_DECODERS = 8
 
 
 class EncoderBroken(IndexerError):
@@ -34,14 +28,16 @@ class EncoderBroken(IndexerError):
 
 @dataclass(eq=False)
 class Batch:
-    """Rows from their claim on. decoded, pixels_BHW3, vectors_BD: those that came so far, in one
-    order. is_faulty: we stumbled over it, so an attempt counts."""
+    """Rows from their claim on. encoders: what is to embed them, the served model's first. decoded,
+    pixels_BHW3, vectors_BD: those that came so far, in one order, for each size and each model.
+    is_faulty: we stumbled over it, so an attempt counts."""
 
     claims: list[Claim]
     laps: list[Lap]
+    encoders: tuple[ImageEncoder, ...] = ()
     decoded: list[Claim] = field(default_factory=list)
-    pixels_BHW3: NDArray[np.uint8] | None = None
-    vectors_BD: NDArray[np.float32] | None = None
+    pixels_BHW3: dict[Size, NDArray[np.uint8]] = field(default_factory=dict)
+    vectors_BD: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     is_faulty: bool = False
 
     @property
@@ -61,7 +57,6 @@ class Embedder:
         self,
         catalogue: Catalogue,
         store: ObjectStore,
-        encoder: ImageEncoder,
         pulse: Pulse,
         *,
         max_attempts: int,
@@ -69,113 +64,106 @@ class Embedder:
     ) -> None:
         """num_decoders: None for as many as there are cores, from 2 to 8."""
         self._catalogue = catalogue
-        self._store = store
-        self._encoder = encoder
         self._pulse = pulse
         self._max_attempts = max_attempts
-        self._decoders = ThreadPoolExecutor(
-            num_decoders or min(max(len(os.sched_getaffinity(0)), 2), _MOST_DECODERS),
-            thread_name_prefix="decoder",
-            initializer=_yield_to_encoder,
-        )
-        self._probe_1HW3: NDArray[np.uint8] = np.full((1, *encoder.image_size, 3), 127, np.uint8)
-
-    def try_encoder(self) -> None:
-        """Encode something that no encoder can fail on. Raises whatever it raises."""
-        self._encode(self._probe_1HW3, [])
+        self._reader = PictureReader(store, num_decoders)
 
     def decode(self, batch: Batch) -> None:
         """Read the pictures; those that are broken fail, those that are missing may come again."""
         with _answering(batch):
             due = [claim for claim in batch.claims if not self._fail_exhausted(claim)]
+            sizes = dict.fromkeys(encoder.image_size for encoder in batch.encoders)
             with self._pulse.step("decode", laps=batch.laps):
-                found = self._read_all(due)
+                found = self._read_all(due, sizes)
             batch.decoded = [claim for claim in due if claim.image_id in found]
             if found:
-                batch.pixels_BHW3 = np.stack([found[one.image_id] for one in batch.decoded])
+                batch.pixels_BHW3 = {
+                    size: np.stack([found[one.image_id][size] for one in batch.decoded])
+                    for size in sizes
+                }
 
     def encode(self, batch: Batch) -> None:
         """Make vectors; where that fails, of each picture alone, committed at once."""
-        if batch.pixels_BHW3 is None:
+        if not batch.decoded:
             return
         with _answering(batch):
             try:
-                batch.vectors_BD = self._encode(batch.pixels_BHW3, batch.laps)
+                batch.vectors_BD = self._encode_all(batch, batch.pixels_BHW3)
             except Exception as error:
                 log.warning("embedding %d pictures failed: %s", len(batch.decoded), error)
-                self._embed_singly(batch, batch.pixels_BHW3)
-            batch.pixels_BHW3 = None
+                self._embed_singly(batch)
+            batch.pixels_BHW3 = {}
 
     def commit(self, batch: Batch) -> None:
         """Make the pictures searchable that have a vector."""
-        if batch.vectors_BD is not None:
+        if batch.vectors_BD:
             with _answering(batch):
                 self._finish(batch.decoded, batch.vectors_BD, batch.laps)
 
-    def _read_all(self, claims: Sequence[Claim]) -> dict[int, NDArray[np.uint8]]:
-        """The pixels of those that have some, by image; a frame is read once for all its boxes."""
-        by_file: dict[str, list[Claim]] = {}
+    def _read_all(self, claims: Sequence[Claim], sizes: Mapping[Size, None]) -> dict[int, Pixels]:
+        """The pixels of those that have some, by image."""
+        outcomes = self._reader.read(claims, sizes, self._pulse.beat)
+        found: dict[int, Pixels] = {}
         for claim in claims:
-            by_file.setdefault(claim.sha256, []).append(claim)
-        found: dict[int, NDArray[np.uint8]] = {}
-        outcomes = self._decoders.map(self._read, by_file.values())
-        for shared, outcome in zip(by_file.values(), outcomes, strict=True):
+            outcome = outcomes[claim.image_id]
             if isinstance(outcome, BadPicture):
-                for claim in shared:
-                    self._fail(claim, outcome.code, outcome.detail)
+                self._fail(claim, outcome.code, outcome.detail)
             elif isinstance(outcome, ObjectMissing):
-                for claim in shared:
-                    self._blame(claim, "bytes_missing", str(outcome))
+                self._blame(claim, "bytes_missing", str(outcome))
             else:
-                ids = (claim.image_id for claim in shared)
-                found.update(zip(ids, outcome, strict=True))
+                found[claim.image_id] = outcome
             self._pulse.beat()
         return found
 
-    def _read(
-        self, claims: Sequence[Claim]
-    ) -> list[NDArray[np.uint8]] | BadPicture | ObjectMissing:
-        """What claims of one file show."""
-        try:
-            with self._store.open(claims[0].sha256) as file:
-                boxes = [claim.box for claim in claims]
-                return decode_boxes(file, self._encoder.image_size, boxes)
-        except (BadPicture, ObjectMissing) as error:
-            return error
-
-    def _embed_singly(self, batch: Batch, pixels_BHW3: NDArray[np.uint8]) -> None:
+    def _embed_singly(self, batch: Batch) -> None:
         """One picture must not fail its neighbours, nor an encoder that is down all of them."""
         try:
-            self.try_encoder()
+            try_encoder(batch.encoders[0])
         except Exception as error:
             raise EncoderBroken(f"the model can't embed any picture: {error}") from error
         for place, claim in enumerate(batch.decoded):
+            alone = slice(place, place + 1)
+            pixels_1HW3 = {size: pixels[alone] for size, pixels in batch.pixels_BHW3.items()}
             try:
-                vectors_1D = self._encode(pixels_BHW3[place : place + 1], batch.laps)
+                vectors_1D = self._encode_all(batch, pixels_1HW3)
             except Exception as error:
                 self._blame(claim, "encoder", f"the model can't embed this picture: {error}")
             else:
                 self._finish([claim], vectors_1D, batch.laps)
 
     def _finish(
-        self, claims: Sequence[Claim], vectors_ND: NDArray[np.float32], laps: list[Lap]
+        self,
+        claims: Sequence[Claim],
+        vectors_ND: Mapping[str, NDArray[np.float32]],
+        laps: list[Lap],
     ) -> None:
         with self._pulse.step("commit", len(claims), laps):
-            kept = self._catalogue.queue.finish(claims, vectors_ND, self._encoder.fingerprint)
+            kept = self._catalogue.queue.finish(claims, vectors_ND)
         self._pulse.count_embedded(kept)
 
-    def _encode(self, pixels_BHW3: NDArray[np.uint8], laps: list[Lap]) -> NDArray[np.float32]:
-        """Unit vectors (B, D); a model that gives anything else fails here, not in a search."""
-        num_pictures = len(pixels_BHW3)
-        with self._pulse.step("encode", num_pictures, laps):
-            vectors_BD = self._encoder.encode_image(pixels_BHW3)
-        expected = (num_pictures, self._encoder.dim)
-        if vectors_BD.shape != expected:
-            raise ValueError(f"the model gave shape {vectors_BD.shape}, expected {expected}")
-        norms_B = np.linalg.norm(vectors_BD, axis=1)
-        if not np.all(np.abs(norms_B - 1) < 0.01):
-            raise ValueError("the model gave a vector that is not of length 1")
-        return vectors_BD
+    def _encode_all(
+        self, batch: Batch, pixels_BHW3: Mapping[Size, NDArray[np.uint8]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Unit vectors (B, D) of each model. Raises what the served one's encoder raises; pictures
+        that another fails on get its vectors later, or a reason, see models/runner.py."""
+        served, *others = batch.encoders
+        found = {served.fingerprint: self._encode(served, pixels_BHW3, batch.laps)}
+        for encoder in others:
+            try:
+                found[encoder.fingerprint] = self._encode(encoder, pixels_BHW3, batch.laps)
+            except Exception as error:
+                log.warning("model %s failed on new pictures: %s", encoder.fingerprint, error)
+        return found
+
+    def _encode(
+        self,
+        encoder: ImageEncoder,
+        pixels_BHW3: Mapping[Size, NDArray[np.uint8]],
+        laps: list[Lap],
+    ) -> NDArray[np.float32]:
+        pixels = pixels_BHW3[encoder.image_size]
+        with self._pulse.step("encode", len(pixels), laps, of=encoder.fingerprint):
+            return encode(encoder, pixels)
 
     def _blame(self, claim: Claim, kind: str, reason: str) -> None:
         if claim.attempts >= self._max_attempts:
@@ -204,10 +192,3 @@ def _answering(batch: Batch) -> Iterator[None]:
     except Exception as error:
         batch.is_faulty = not isinstance(error, IndexerError)
         raise
-
-
-def _yield_to_encoder() -> None:
-    """Let this thread run where the encoder leaves a core; Linux knows priorities of threads."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWER_PRIORITY)

@@ -81,20 +81,21 @@ class Pulse:
 
     @contextmanager
     def step(
-        self, name: str, num_pictures: int = 1, laps: list[Lap] | None = None
+        self, name: str, num_pictures: int = 1, laps: list[Lap] | None = None, of: str = ""
     ) -> Iterator[None]:
         """What is done in the block, by this thread.
 
-        num_pictures: how many it is done to, where that matters. laps: gets this one too.
+        num_pictures: how many it is done to, where that matters. laps: gets this one too. of: whose
+        step it is, where some take longer than others.
         """
         turns = threading.get_ident() in self._lanes
         started, started_ns = self._clock(), time.time_ns()
-        lane = self._enter(name, self._allowance(name, num_pictures))
+        lane = self._enter(name, self._allowance(name + of, num_pictures))
         try:
             yield
         finally:
             took_s = self._clock() - started
-            self._remember(name, (self._clock() - lane.since) / num_pictures)
+            self._remember(name + of, (self._clock() - lane.since) / num_pictures)
             with self._lock:
                 self._times[name] += 1
                 self._seconds[name] += took_s

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from indexer import change_log
 from indexer.database import notices
 from indexer.database.transactions import Database
+from indexer.models.admission import admit
 from indexer.records import Box
 from indexer.tables import embeddings, galleries, images
 from indexer.work.leases import due_in, take
@@ -69,38 +70,38 @@ class WorkQueue:
             taken = take(self._database, connection, images, ids, lease_s)
             return sorted((_claim(row) for row in taken), key=lambda claim: claim.image_id)
 
-    def finish(self, claims: Sequence[Claim], vectors_ND: NDArray[np.float32], model: str) -> int:
+    def finish(self, claims: Sequence[Claim], vectors_ND: Mapping[str, NDArray[np.float32]]) -> int:
         """Store vectors, make rows searchable and record the changes, in one transaction.
 
-        vectors_ND: unit, in the order of `claims`. Rows whose lease went to another worker, or
-        that were deleted, are left alone. Returns how many were written.
+        vectors_ND: unit, in the order of `claims`, of each model. Rows whose lease went to another
+        worker, or that were deleted, are left alone. Returns how many were written. Raises
+        ServedModelMissing where the model is not among them that is served at this moment.
         """
         with self._database.write() as connection:
             held = self._lock_held(connection, claims)
-            kept = [
-                {
-                    "image_id": claim.image_id,
-                    "model": model,
-                    "vector": vector_D.astype("<f2").tobytes(),
-                }
-                for claim, vector_D in zip(claims, vectors_ND, strict=True)
-                if claim.image_id in held
-            ]
-            if not kept:
+            if not held:
                 return 0
-            again = embeddings.c.image_id.in_(held), embeddings.c.model == model
-            connection.execute(delete(embeddings).where(*again))
-            connection.execute(insert(embeddings), kept)
+            connection.execute(
+                delete(embeddings).where(
+                    embeddings.c.image_id.in_(held), embeddings.c.model.in_(vectors_ND)
+                )
+            )
+            connection.execute(insert(embeddings), _rows_of(claims, vectors_ND, held))
             now = self._database.now(connection)
             connection.execute(
                 _released(held).values(state="searchable", reason=None, embedded_at=now)
             )
+            models = admit(self._database, connection, sorted(held), vectors_ND)
             change_log.append(
                 self._database,
                 connection,
-                [(gallery_id, image_id, "add", model) for image_id, gallery_id in held.items()],
+                [
+                    (gallery_id, image_id, "add", model)
+                    for model in models
+                    for image_id, gallery_id in held.items()
+                ],
             )
-            return len(kept)
+            return len(held)
 
     def fail(self, claim: Claim, reason: str) -> bool:
         """End a row as failed. reason: a sentence for people. False if it isn't ours any more."""
@@ -136,6 +137,12 @@ class WorkQueue:
                 notices.tell(self._database, connection, notices.PENDING)
             return int(stale.rowcount)
 
+    def is_waiting(self) -> bool:
+        """Whether there is a row that nobody works on."""
+        with self._database.read() as connection:
+            now = self._database.now(connection)
+            return connection.execute(_waiting(now).limit(1)).first() is not None
+
     def _lock_held(self, connection: Connection, claims: Collection[Claim]) -> dict[int, int]:
         """Those of `claims` that are still ours, locked until commit: image id to gallery id."""
         # Galleries first: a gallery's removal locks in this order too, so neither deadlocks.
@@ -163,14 +170,27 @@ def _claimable(now: datetime, limit: int) -> Select[Any]:
     """Free rows, the longest waiting first, leaving out what another claim is taking at this
     moment. By the order of their index: of the rows under a lease, thousands where there are many
     workers, none is read."""
+    return _waiting(now).limit(limit).with_for_update(skip_locked=True)
+
+
+def _waiting(now: datetime) -> Select[Any]:
     return (
         select(images.c.id, images.c.attempts)
         # Not a parameter: a prepared plan could not use the index of pending rows then.
         .where(images.c.state == literal_column("'pending'"), images.c.claimable_at <= now)
         .order_by(images.c.claimable_at, images.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
     )
+
+
+def _rows_of(
+    claims: Sequence[Claim], vectors_ND: Mapping[str, NDArray[np.float32]], held: Collection[int]
+) -> list[dict[str, object]]:
+    return [
+        {"image_id": claim.image_id, "model": model, "vector": vector_D.astype("<f2").tobytes()}
+        for model, of_model_ND in vectors_ND.items()
+        for claim, vector_D in zip(claims, of_model_ND, strict=True)
+        if claim.image_id in held
+    ]
 
 
 def _claim(row: Any) -> Claim:

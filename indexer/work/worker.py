@@ -4,7 +4,6 @@ and the last is committed."""
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +11,16 @@ from contextlib import contextmanager
 from functools import partial
 
 from indexer.catalogue import Catalogue
-from indexer.errors import IndexerError
+from indexer.errors import IndexerError, ServedModelMissing
+from indexer.models.encoders import Encoders
 from indexer.protocols import ImageEncoder
 from indexer.records import WorkerStatus
 from indexer.storage.object_store import ObjectStore
 from indexer.work.embedder import Batch, Embedder
+from indexer.work.encoding import try_encoder
 from indexer.work.flight import Flight
 from indexer.work.housekeeping import Housekeeping
+from indexer.work.pace import Pace
 from indexer.work.pulse import Lap, Pulse
 
 log = logging.getLogger(__name__)
@@ -26,10 +28,6 @@ log = logging.getLogger(__name__)
 _POLL_S = 0.5
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 4.0  # whoever repairs something wants to see it work
-_FIRST_BATCH = 32  # as long as nobody knows how fast it goes; nothing is claimed beside it
-_BATCH_S = 1.0  # whoever stops a service, or waits for the first picture, waits for a batch
-_LEAST = 8  # fewer cost an encoder more each; unless the lease wants it
-_LEASE_SHARE = 1 / 8  # of a lease, that a batch may be in one stage: there are three, and delays
 
 
 class Worker:
@@ -48,7 +46,7 @@ class Worker:
         self,
         catalogue: Catalogue,
         store: ObjectStore,
-        encoder: ImageEncoder,
+        encoders: Encoders | ImageEncoder,
         *,
         batch_size: int = 256,
         lease_s: float = 30.0,
@@ -57,8 +55,8 @@ class Worker:
         on_commit: Callable[[], None] | None = None,
         on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
     ) -> None:
-        """batch_size: the most; fewer where they would take longer than a second, but 8, or than an
-        eighth of lease_s. num_decoders: None for as many as there are cores, from 2 to 8.
+        """encoders: of all kept models; one alone where nothing but its model is kept. batch_size:
+        see Pace. num_decoders: None for as many as there are cores, from 2 to 8.
 
         on_commit: called after each batch written. on_batch: called after each batch, however it
         ended, with its rows' number and its steps. Both by any thread.
@@ -68,19 +66,17 @@ class Worker:
         self._embedder = Embedder(
             catalogue,
             store,
-            encoder,
             self.pulse,
             max_attempts=max_attempts,
             num_decoders=num_decoders,
         )
-        self._model = encoder.fingerprint
-        self._batch_size = batch_size
+        self._encoders = encoders if isinstance(encoders, Encoders) else Encoders(encoders)
+        self._pace = Pace(batch_size, lease_s)
         self._lease_s = lease_s
         self._on_commit = on_commit
         self._on_batch = on_batch
         self._housekeeping = Housekeeping(catalogue, store)
         self._owed: list[Batch] = []
-        self._pace_s: dict[str, float] = {}  # a picture, in the last batch, by stage
         self._wake = threading.Event()
         self._error: str | None = None
 
@@ -105,15 +101,19 @@ class Worker:
             wait_s = 0.0
             try:
                 if not prepared:
-                    self._embedder.try_encoder()
+                    encoder = self._encoders.current()[0]
+                    with self.pulse.step("encode", of=encoder.fingerprint):
+                        try_encoder(encoder)
                     with self.pulse.step("prepare"):
-                        self._catalogue.queue.enqueue_missing(self._model)
+                        self._catalogue.queue.enqueue_missing(encoder.fingerprint)
                     prepared = True
                 is_idle = self.drain(stop, self._between_batches) == 0
                 wait_s = _POLL_S if is_idle else 0.0
                 self._housekeeping.turn(lambda: self.pulse.step("tidy"), is_idle=is_idle)
                 self._error, pause_s = None, _FIRST_PAUSE_S
             except Exception as error:
+                if isinstance(error, ServedModelMissing):
+                    self._encoders.nudge()
                 log.warning("worker pauses for %g s: %s", pause_s, error, exc_info=_unknown(error))
                 self._error = str(error) or type(error).__name__
                 wait_s, pause_s = pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -149,7 +149,7 @@ class Worker:
             batch, committing = self._prepare(flight), None
             while batch.claims and not stop.is_set():
                 preparing = None
-                if "encode" in self._pace_s and not batch.comes_alone:
+                if self._pace.is_known and not batch.comes_alone:
                     preparing = flight.begin(partial(self._prepare, flight, only_new=True))
                 self._encode(batch)
                 flight.wait_for(committing)
@@ -169,20 +169,22 @@ class Worker:
     def _prepare(self, flight: Flight, *, only_new: bool = False) -> Batch:
         """Claim a batch and decode it."""
         laps: list[Lap] = []
+        encoders = self._encoders.current()
+        self._pace.begin(encoders)
         with self.pulse.step("claim", laps=laps):
             claims = self._catalogue.queue.claim(
-                self._next_size(), self._lease_s, only_new=only_new
+                self._pace.next_size(), self._lease_s, only_new=only_new
             )
-        batch = Batch(claims, laps)
+        batch = Batch(claims, laps, encoders)
         if claims:
             flight.batches.append(batch)
-            with self._pacing("decode", len(claims)):
+            with self._pace.pacing("decode", len(claims)):
                 self._embedder.decode(batch)
         return batch
 
     def _encode(self, batch: Batch) -> None:
         if batch.decoded:  # where none could be, that says nothing of the encoder's pace
-            with self._pacing("encode", len(batch.decoded)):
+            with self._pace.pacing("encode", len(batch.decoded)):
                 self._embedder.encode(batch)
 
     def _commit(self, flight: Flight, batch: Batch) -> None:
@@ -193,20 +195,6 @@ class Worker:
             self._report(batch)
             if self._on_commit is not None:
                 self._on_commit()
-
-    def _next_size(self) -> int:
-        """A power of two: encoders are fastest on sizes that they know."""
-        if "encode" not in self._pace_s:
-            return min(_FIRST_BATCH, self._batch_size)
-        picture_s = max(*self._pace_s.values(), 1e-9)
-        fitting = min(max(_BATCH_S / picture_s, _LEAST), _LEASE_SHARE * self._lease_s / picture_s)
-        return min(1 << int(math.log2(max(fitting, 1.0))), self._batch_size)
-
-    @contextmanager
-    def _pacing(self, stage: str, num_pictures: int) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        self._pace_s[stage] = (time.monotonic() - started) / num_pictures
 
     @contextmanager
     def _flight(self) -> Iterator[Flight]:

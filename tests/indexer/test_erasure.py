@@ -41,7 +41,7 @@ def count(catalogue: Catalogue, table: object) -> int:
 def embed_all(catalogue: Catalogue, encoder: ColourEncoder) -> None:
     claims = catalogue.queue.claim(100, 30.0)
     vectors_BD = encoder.encode_text(["red"] * len(claims))
-    catalogue.queue.finish(claims, vectors_BD, encoder.fingerprint)
+    catalogue.queue.finish(claims, {encoder.fingerprint: vectors_BD})
 
 
 def age(catalogue: Catalogue, image_id: int, days: float) -> None:

@@ -74,7 +74,7 @@ def embed(
 
 def finish_all(catalogue: Catalogue, vector_D: NDArray[np.float32], model: str = MODEL) -> None:
     claims = catalogue.queue.claim(100, 30.0)
-    catalogue.queue.finish(claims, np.stack([vector_D] * len(claims)), model)
+    catalogue.queue.finish(claims, {model: np.stack([vector_D] * len(claims))})
 
 
 def enqueue(catalogue: Catalogue, image_id: int) -> None:

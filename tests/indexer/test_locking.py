@@ -157,7 +157,7 @@ def test_gallery_removal_waits_before_it_locks_anything(
 
     monkeypatch.setattr(catalogue.holdings, "insert", insert)
     calls: dict[str, Callable[[], object]] = {
-        "worker": lambda: catalogue.queue.finish(claims, encoder.encode_text(["red"]), "m"),
+        "worker": lambda: catalogue.queue.finish(claims, {"m": encoder.encode_text(["red"])}),
         "deletion": lambda: delete_image(catalogue, store, image_id),
         "upload": lambda: add(catalogue, store, pictures.noise(2)),
     }

@@ -212,7 +212,7 @@ def test_removed_picture_leaves_the_snapshots_of_every_model(
     live("a model that nobody serves any more").stop()
     catalogue.queue.enqueue_missing("other")
     claims = catalogue.queue.claim(10, 30.0)
-    catalogue.queue.finish(claims, np.stack([unit(1)] * 2), "other")
+    catalogue.queue.finish(claims, {"other": np.stack([unit(1)] * 2)})
     live("other").stop()
     index = live()
     wait_until(lambda: len(holders_of(tmp_path / "i", gone)) == 2)

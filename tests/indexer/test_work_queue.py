@@ -104,14 +104,14 @@ def test_stale_lease_writes_nothing(
     expire_leases(catalogue)
     (held,) = catalogue.queue.claim(10, 30.0)
     vectors_ND = encoder.encode_text(["blue"])
-    assert catalogue.queue.finish([stale], vectors_ND, "m") == 0
+    assert catalogue.queue.finish([stale], {"m": vectors_ND}) == 0
     assert not catalogue.queue.fail(stale, "no reason")
     catalogue.queue.release([stale], 0.0, count_attempt=False)
     assert catalogue.queue.claim(10, 30.0) == [], "the lease of the holder still stands"
     assert catalogue.image(image_id).state == "pending"
     assert catalogue.changes.last() == 0
-    assert catalogue.queue.finish([held], vectors_ND, "m") == 1
-    assert catalogue.queue.finish([held], vectors_ND, "m") == 0
+    assert catalogue.queue.finish([held], {"m": vectors_ND}) == 1
+    assert catalogue.queue.finish([held], {"m": vectors_ND}) == 0
     assert catalogue.changes.last() == 1
 
 
@@ -125,7 +125,7 @@ def test_rows_deleted_while_they_are_embedded_stay_deleted(
     delete_image(catalogue, store, ids[1])
     delete_gallery(catalogue, store, "h")
     vectors_ND = encoder.encode_text(["red"] * 4)
-    assert catalogue.queue.finish(claims, vectors_ND, "m") == 2
+    assert catalogue.queue.finish(claims, {"m": vectors_ND}) == 2
     with catalogue.database.read() as connection:
         assert connection.scalar(text("SELECT count(*) FROM embeddings")) == 2
 
