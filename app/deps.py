@@ -19,10 +19,11 @@ from indexer.records import SLUG
 
 
 async def get_services(request: Request) -> Services:
-    """What create_app was given or its lifespan built."""
+    """What create_app was given or its lifespan built, with the model that is served now: the
+    request's one to its end."""
     services = request.app.state.services
     assert isinstance(services, Services)
-    return services
+    return services.now()
 
 
 async def get_settings(request: Request) -> Settings:

@@ -275,3 +275,7 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[str, str] = Field(description="`ok`, or what is wrong.")
+    models: dict[str, str] | None = Field(
+        description="Each kept model here, by its fingerprint: `served`, `ready` to be, `loading`, "
+        "or what is wrong. Null where no searches are answered."
+    )

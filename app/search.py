@@ -75,7 +75,8 @@ class Stopwatch:
 def find_people(
     services: Services, request: SearchOptions, picture: BinaryIO | None = None
 ) -> SearchResponse:
-    """The pictures of a gallery that fit best, best first; with a cursor, those that come next.
+    """The pictures of a gallery that fit best, best first; with a cursor, those that come next, by
+    the model that the first ones were found by.
 
     picture: what a PictureSearch asks with. Raises BadPicture, GalleryNotFound, ImageNotFound,
     DatabaseUnavailable, PlaceLost, and ProblemError when `image_id` has no vector or the cursor
@@ -87,8 +88,11 @@ def find_people(
         log.info("search in %s for %r", request.gallery, request.asked)
     watch = Stopwatch()
     started = time.perf_counter()
-    model = services.model.fingerprint
-    bookmark = None if request.cursor is None else read_cursor(request.cursor, request, model)
+    bookmark = None
+    if request.cursor is not None:
+        models = services.models.ready()
+        bookmark, began_by = read_cursor(request.cursor, request, models)
+        services = services.under(models[began_by])
     said = describe(request)
     with watch.lap("encode"):
         query_D, truncated = query_vector(services, request, said, picture)
@@ -100,6 +104,7 @@ def find_people(
     seconds = {step: watch.seconds(step) for step in ("encode", "index", "rows")}
     services.metrics.count_search({**seconds, "whole": time.perf_counter() - started})
     note_laps(watch.laps)
+    model = services.model.fingerprint
     ranked = enumerate(found.rows, start=1 if bookmark is None else bookmark.num_results + 1)
     return SearchResponse(
         results=[_result(rank, hit, row, sightings) for rank, (hit, row) in ranked],
@@ -170,7 +175,8 @@ def _vector_of(services: Services, image_id: int) -> NDArray[np.float32]:
     if vector_D is None:
         state = services.catalogue.image(image_id).state
         raise ProblemError(
-            "image_not_searchable", f"Image {image_id} is {state}: it has no vector yet."
+            "image_not_searchable",
+            f"Image {image_id} is {state}: it has no vector of model {services.model.fingerprint}.",
         )
     return vector_D
 

@@ -6,10 +6,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from app.access.shown import Shown
+from app.models.follower import ModelFollower
 from app.models.loaded import LoadedModel
 from app.monitoring.metrics import Metrics
 from app.monitoring.readiness import Watches
@@ -39,6 +40,8 @@ class Services:
     catalogue: Catalogue
     store: ObjectStore
     model: LoadedModel
+    """What this request is answered by."""
+    models: ModelFollower
     worker: Worker | None
     watches: Watches
     metrics: Metrics
@@ -48,47 +51,61 @@ class Services:
     maps: MapRunner | None = None
     frames: FrameWorker | None = None
 
+    def now(self) -> Services:
+        """For a request that begins: with the model that is served at this moment."""
+        return self.under(self.models.served)
+
+    def under(self, model: LoadedModel) -> Services:
+        """With this model."""
+        return self if model is self.model else replace(self, model=model)
+
 
 @contextmanager
 def running(services: Services) -> Iterator[None]:
-    """The live index follows the catalogue and the worker works until the block is left."""
-    services.model.live_index.start()
-    stop = threading.Event()
-    worker = services.worker
-    thread = None
-    if worker is not None:
-        thread = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
-        thread.start()
-    if services.model.judge is not None:
-        warming = threading.Thread(target=services.model.judge.warm, args=(stop,), daemon=True)
-        warming.start()
+    """The indexes follow the catalogue and the worker works until the block is left."""
     try:
         with (
+            services.models.running(),
+            _working(services.worker),
             notices.listening(services.catalogue.database, _calls(services)),
             services.imports.running() if services.imports else nullcontext(),
             services.maps.running() if services.maps else nullcontext(),
             services.frames.running() if services.frames else nullcontext(),
         ):
             services.watches.start()
-            yield
+            try:
+                yield
+            finally:
+                services.watches.stop()
     finally:
-        services.watches.stop()
-        stop.set()
-        if worker is not None and thread is not None:
-            worker.nudge()
-            thread.join(STOP_TIMEOUT_S)
-            if thread.is_alive():
-                # Its claim is under a lease: whoever starts next does the batch again.
-                log.warning("the worker did not stop within %g s", STOP_TIMEOUT_S)
-        services.model.live_index.stop()
         services.catalogue.close()
         services.tracing.close()
+
+
+@contextmanager
+def _working(worker: Worker | None) -> Iterator[None]:
+    if worker is None:
+        yield
+        return
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,), name="worker", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.nudge()
+        thread.join(STOP_TIMEOUT_S)
+        if thread.is_alive():
+            # Its claim is under a lease: whoever starts next does the batch again.
+            log.warning("the worker did not stop within %g s", STOP_TIMEOUT_S)
 
 
 def _calls(services: Services) -> dict[notices.Channel, Callable[[], None]]:
     """Who is to hear of what other processes committed."""
     calls: dict[notices.Channel, Callable[[], None]] = {
-        notices.CHANGES: services.model.live_index.nudge
+        notices.CHANGES: services.models.nudge_indexes,
+        notices.MODELS: services.models.nudge,
     }
     if services.worker is not None:
         calls[notices.PENDING] = services.worker.nudge

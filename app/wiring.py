@@ -11,8 +11,11 @@ from app.errors import CommandError
 from app.imports.runner import ImportRunner
 from app.loading import full_name, load_detector, load_encoder
 from app.models.encoders import Encoder, Encoders
+from app.models.follower import ModelFollower
+from app.models.loaded import LoadedModel
 from app.models.parts import join_parts
-from app.models.start import Choose, choose_served
+from app.models.start import Choice, Choose, choose_served
+from app.models.wish import Wish
 from app.monitoring.metrics import Metrics
 from app.monitoring.readiness import Watches, watch_loop, watch_parts
 from app.monitoring.tracing import start_tracing
@@ -51,30 +54,39 @@ def build_services(
     Raises CommandError, SchemaMismatch, DatabaseUnavailable, StorageUnavailable.
     """
     catalogue, store = open_data(settings)
-    encoders, served = open_models(settings, catalogue, encoder, choose)
-    encoder = encoders.of(served)
-    live_index = build_index(settings, catalogue, store, encoder)
-    model = join_parts(settings, served.name, encoder, live_index)
+    encoders, choice = open_models(settings, catalogue, encoder, choose)
+
+    def load(model: KeptModel) -> LoadedModel:
+        loaded = encoders.of(model)
+        index = build_index(settings, catalogue, store, loaded)
+        return join_parts(settings, model.name, loaded, index)
+
+    wish = Wish(catalogue, choice.wanted)
+    models = ModelFollower(catalogue.models, load, load(choice.served), wish.grant)
     tracing = start_tracing()
     worker = None
     if with_worker:
         worker = build_worker(
-            settings, catalogue, store, encoder, live_index.nudge, tracing.record_batch
+            settings,
+            catalogue,
+            store,
+            encoders.of(choice.served),
+            models.nudge_indexes,
+            tracing.record_batch,
         )
     frames = build_frame_worker(settings, catalogue, store, worker.nudge) if worker else None
-    watches = watch_parts(catalogue, store, worker, model.query_vectors, live_index, frames)
-    metrics = Metrics(
-        model.fingerprint, catalogue, watches, worker, live_index, folders_of(settings, store)
-    )
+    watches = watch_parts(catalogue, store, worker, models, frames)
+    metrics = Metrics(catalogue, watches, worker, models, folders_of(settings, store))
     imports = maps = None
     if worker is not None:
         imports = build_import_runner(settings, catalogue, store, worker, metrics, watches)
-        maps = build_map_runner(settings, catalogue, encoder, watches)
+        maps = build_map_runner(settings, catalogue, encoders, watches)
     return Services(
         settings,
         catalogue,
         store,
-        model,
+        models.served,
+        models,
         worker,
         watches,
         metrics,
@@ -218,14 +230,17 @@ def build_import_runner(
 
 
 def build_map_runner(
-    settings: Settings, catalogue: Catalogue, encoder: object, watches: Watches | None = None
+    settings: Settings,
+    catalogue: Catalogue,
+    encoders: Encoders,
+    watches: Watches | None = None,
 ) -> MapRunner:
-    """What draws maps, with the people that the encoder knows. watches: of a process that goes
+    """What draws maps, with the people that a map's model knows. watches: of a process that goes
     on."""
     runner = MapRunner(
         catalogue.maps.work,
         lease_s=settings.worker_lease_s,
-        person_cosine=know_people(settings, encoder),
+        person_cosine=lambda model: know_people(settings, encoders.loaded(model)),
     )
     if watches is not None:
         watches.add(watch_loop("maps", runner.trouble))
@@ -237,8 +252,8 @@ def open_models(
     catalogue: Catalogue,
     encoder: Encoder | None = None,
     choose: Choose = choose_served,
-) -> tuple[Encoders, KeptModel]:
-    """The encoders of this process, and the model that it begins with.
+) -> tuple[Encoders, Choice]:
+    """The encoders of this process, and the model that it begins with, which is among them.
 
     encoder: what every name loads, in place of what it names. Raises CommandError,
     DatabaseUnavailable.
@@ -253,8 +268,8 @@ def open_models(
 
 def load_served(settings: Settings, catalogue: Catalogue) -> Encoder:
     """Of the model that is served. Raises as open_models."""
-    encoders, served = open_models(settings, catalogue)
-    return encoders.of(served)
+    encoders, choice = open_models(settings, catalogue)
+    return encoders.of(choice.served)
 
 
 def draw_identities(first: int, count: int, pictures: int, seed: int) -> Iterator[SyntheticPicture]:

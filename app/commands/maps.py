@@ -65,17 +65,18 @@ def draw_here(settings: Settings, gallery: str, asked: MapRequest, tell: Tell) -
 
     Raises CommandError where nothing came of it, IndexerError.
     """
-    from app.wiring import build_map_runner, load_served, open_catalogue
+    from app.wiring import build_map_runner, open_catalogue, open_models
 
     catalogue = open_catalogue(settings)
     catalogue.gallery_id(gallery)
-    encoder = load_served(settings, catalogue)
+    encoders, choice = open_models(settings, catalogue)
+    model = choice.served.fingerprint
     try:
-        job = catalogue.maps.create(gallery, encoder.fingerprint, asked.perplexity, asked.seed)
-        with build_map_runner(settings, catalogue, encoder).running():
+        job = catalogue.maps.create(gallery, model, asked.perplexity, asked.seed)
+        with build_map_runner(settings, catalogue, encoders).running():
             while job.is_under_way:
                 time.sleep(LOOK_EVERY_S)
-                job = catalogue.maps.newest(gallery, encoder.fingerprint) or job
+                job = catalogue.maps.newest(gallery, model) or job
                 tell(job.progress)
         _require_done(gallery, job.state, job.reason)
         return job.pictures or 0

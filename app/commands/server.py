@@ -97,21 +97,22 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
         build_map_runner,
         build_worker,
         folders_of,
-        load_served,
         open_data,
+        open_models,
     )
     from indexer.database import notices
 
     tracing = start_tracing()
     catalogue, store = open_data(settings)
-    encoder = load_served(settings, catalogue)
+    encoders, choice = open_models(settings, catalogue)
+    encoder = encoders.of(choice.served)
     one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
     frames = build_frame_worker(settings, catalogue, store, one.nudge)
     watches = watch_parts(catalogue, store, one, frames=frames)
     folders = folders_of(settings, store)
-    metrics = Metrics(encoder.fingerprint, catalogue, watches, one, folders=folders)
+    metrics = Metrics(catalogue, watches, one, folders=folders)
     imports = build_import_runner(settings, catalogue, store, one, metrics, watches)
-    maps = build_map_runner(settings, catalogue, encoder, watches)
+    maps = build_map_runner(settings, catalogue, encoders, watches)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -49,6 +49,10 @@ class Encoders:
             )
         return encoder
 
+    def loaded(self, fingerprint: str) -> Encoder | None:
+        """A model's, where somebody needed it before."""
+        return self._kept.get(fingerprint)
+
     def forget(self, fingerprint: str) -> None:
         """Its memory is free again once nobody uses it."""
         self._kept.pop(fingerprint, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.errors import CommandError
 from app.models.encoders import Encoders
@@ -12,12 +13,21 @@ from indexer.models.kept import KeptModel, KeptModels
 FIRST = "small"
 """The model of a new database where no setting names one."""
 
-Choose = Callable[[KeptModels, Encoders, str | None], KeptModel]
+
+@dataclass(frozen=True)
+class Choice:
+    """wanted: fingerprint of the model that the setting names, where it does."""
+
+    served: KeptModel
+    wanted: str | None = None
+
+
+Choose = Callable[[KeptModels, Encoders, str | None], Choice]
 
 log = logging.getLogger("passerby.models")
 
 
-def choose_served(kept: KeptModels, encoders: Encoders, name: str | None) -> KeptModel:
+def choose_served(kept: KeptModels, encoders: Encoders, name: str | None) -> Choice:
     """The model that the database serves, loaded. The one that PASSERBY_MODEL names, if it does, is
     kept from now on, and served at once where there is no other.
 
@@ -44,12 +54,14 @@ def choose_served(kept: KeptModels, encoders: Encoders, name: str | None) -> Kep
             error,
             wanted.name,
         )
-        return kept.switch(wanted.fingerprint, force=True)
-    # Until a model can be made complete beside the one that is served.
-    return served if wanted is None else kept.switch(wanted.fingerprint, force=True)
+        served = kept.switch(wanted.fingerprint, force=True, by_setting=True)
+    # Until a worker makes the vectors of more than one model.
+    if wanted is not None and not wanted.is_served:
+        served = kept.switch(wanted.fingerprint, force=True, by_setting=True)
+    return Choice(served, None if wanted is None else wanted.fingerprint)
 
 
-def choose_complete(kept: KeptModels, encoders: Encoders, name: str | None) -> KeptModel:
+def choose_complete(kept: KeptModels, encoders: Encoders, name: str | None) -> Choice:
     """For one search: the model of this name where all pictures have its vector, else the one that
     is served. Raises as choose_served."""
     served = kept.served()
@@ -59,9 +71,9 @@ def choose_complete(kept: KeptModels, encoders: Encoders, name: str | None) -> K
         progress = kept.progress()
         for model in kept.all():
             if model.name == name and progress[model.fingerprint].is_complete:
-                return model
+                return Choice(model)
         log.warning("%s is not complete, or not kept: %s is asked", name, served.name)
-    return served
+    return Choice(served)
 
 
 def _is_loaded_elsewhere(kept: KeptModels, model: KeptModel) -> bool:

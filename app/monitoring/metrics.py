@@ -5,10 +5,7 @@ Labels are words of this program, never what somebody sent: their number is boun
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +22,9 @@ from prometheus_client.registry import Collector
 
 from app import __version__
 from app.errors import KINDS
+from app.models.figures import ModelCollector
+from app.models.follower import ModelFollower
+from app.monitoring.fresh import Fresh
 from app.monitoring.machine import MachineCollector
 from app.monitoring.readiness import OK, Watches
 from indexer.catalogue import Catalogue
@@ -35,12 +35,7 @@ from indexer.work.worker import Worker
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STAGE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
-_FRESH_S = 2.0
-_COST = 20  # reading the catalogue may take this share of the time: one part in 20
-_WAIT_S = 2.0
 _NO_FOLDERS: Mapping[str, Path] = MappingProxyType({})
-
-log = logging.getLogger("passerby.metrics")
 
 
 class Metrics:
@@ -48,14 +43,14 @@ class Metrics:
 
     def __init__(
         self,
-        model: str,
         catalogue: Catalogue,
         watches: Watches,
         worker: Worker | None = None,
-        live_index: VectorIndex | None = None,
+        models: ModelFollower | None = None,
         folders: Mapping[str, Path] = _NO_FOLDERS,
     ) -> None:
-        """model: the encoders' fingerprint. folders: whose disks are told, by what they keep."""
+        """models: of a process that answers searches. folders: whose disks are told, by what they
+        keep."""
         # /metrics must not wait for the threads that requests work in.
         self.threads = ThreadPoolExecutor(2, thread_name_prefix="metrics")
         self._registry = CollectorRegistry()
@@ -95,13 +90,12 @@ class Metrics:
             ["outcome", "code"],
             registry=self._registry,
         )
-        build = Gauge(
-            "passerby_build_info", "Always 1.", ["version", "model"], registry=self._registry
-        )
-        build.labels(__version__, model).set(1)
+        build = Gauge("passerby_build_info", "Always 1.", ["version"], registry=self._registry)
+        build.labels(__version__).set(1)
         ProcessCollector(registry=self._registry)
         self._registry.register(MachineCollector(folders))
-        self._registry.register(PartsCollector(catalogue, watches, worker, live_index))
+        self._registry.register(PartsCollector(catalogue, watches, worker, models))
+        self._registry.register(ModelCollector(catalogue.models, models))
 
     def count_request(
         self, method: str, route: str, status: int, seconds: float, problem: str | None = None
@@ -141,13 +135,13 @@ class PartsCollector(Collector):
         catalogue: Catalogue,
         watches: Watches,
         worker: Worker | None,
-        live_index: VectorIndex | None,
+        models: ModelFollower | None,
     ) -> None:
-        self._figures = FreshFigures(lambda: read_figures(catalogue.database))
+        self._figures = Fresh(lambda: read_figures(catalogue.database))
         self._audit = catalogue.audit
         self._watches = watches
         self._worker = worker
-        self._live_index = live_index
+        self._models = models
 
     def collect(self) -> Iterable[Metric]:
         """Everything, as it is now; the catalogue as it was 2 seconds ago at most, mostly."""
@@ -174,8 +168,8 @@ class PartsCollector(Collector):
         yield _gauge("passerby_database_up", "Whether it told its figures.", figures is not None)
         if figures is not None:
             yield from _tell_catalogue(figures)
-        if self._live_index is not None:
-            yield from _tell_index(self._live_index, figures)
+        if self._models is not None:
+            yield from _tell_index(self._models.served.live_index, figures)
         if self._worker is not None:
             yield from _tell_worker(self._worker)
 
@@ -238,44 +232,3 @@ def _tell_worker(worker: Worker) -> Iterable[Metric]:
 
 def _gauge(name: str, told: str, value: float) -> Metric:
     return GaugeMetricFamily(name, told, value)
-
-
-class FreshFigures:
-    """The catalogue's figures, read when asked for and kept for a moment; one reader at a time,
-    in a thread that may hang. Thread-safe."""
-
-    def __init__(self, read: Callable[[], Figures]) -> None:
-        self._read = read
-        self._lock = threading.Lock()
-        self._figures: Figures | None = None
-        self._stale_at = float("-inf")
-        self._reading: threading.Event | None = None  # set when it is over
-
-    def get(self) -> Figures | None:
-        """None where the database doesn't answer, or not in time."""
-        with self._lock:
-            if time.monotonic() < self._stale_at:
-                return self._figures
-            if self._reading is None:
-                self._reading = threading.Event()
-                threading.Thread(target=self._look, name="figures", daemon=True).start()
-            reading = self._reading
-        if not reading.wait(_WAIT_S):
-            return None
-        with self._lock:
-            return self._figures
-
-    def _look(self) -> None:
-        started = time.monotonic()
-        figures, keep_s = None, _FRESH_S
-        try:
-            figures = self._read()
-            keep_s = max(_FRESH_S, _COST * (time.monotonic() - started))
-        except Exception as error:
-            log.warning("the catalogue's figures can't be read: %s", error)
-        with self._lock:
-            self._figures = figures
-            self._stale_at = time.monotonic() + keep_s
-            assert self._reading is not None
-            self._reading.set()
-            self._reading = None

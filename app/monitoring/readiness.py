@@ -6,10 +6,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from app.query_vectors import QueryVectors
+from app.models.follower import ModelFollower
 from app.schemas import Readiness
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError
@@ -100,8 +100,12 @@ class Watch:
 class Watches:
     """All parts of one process."""
 
-    def __init__(self, *watches: Watch) -> None:
+    def __init__(
+        self, *watches: Watch, models: Callable[[], Mapping[str, str]] | None = None
+    ) -> None:
+        """models: how each kept model stands here, of a process that answers searches."""
         self._watches = list(watches)
+        self._models = models
 
     def add(self, watch: Watch) -> None:
         """One more, before start()."""
@@ -136,15 +140,15 @@ class Watches:
     def read(self) -> Readiness:
         """What was found last. Never waits."""
         states = {watch.name: watch.state() for watch in self._watches}
-        return Readiness(ready=set(states.values()) == {OK}, checks=states)
+        models = None if self._models is None else dict(self._models())
+        return Readiness(ready=set(states.values()) == {OK}, checks=states, models=models)
 
 
 def watch_parts(
     catalogue: Catalogue,
     store: ObjectStore,
     worker: Worker | None,
-    query_vectors: QueryVectors | None = None,
-    live_index: VectorIndex | None = None,
+    models: ModelFollower | None = None,
     frames: FrameWorker | None = None,
 ) -> Watches:
     """The watches of a process that has these parts."""
@@ -153,20 +157,21 @@ def watch_parts(
         # A bucket counts its requests, and may take a while over one.
         Watch("storage", store.check, every_s=5.0, hang_s=10.0),
     ]
-    if query_vectors is not None:
-        watches.append(Watch("model", lambda: check_model(query_vectors), every_s=2.0, hang_s=2.5))
-    if live_index is not None:
-        watches.append(Watch("index", lambda: check_index(live_index)))
+    if models is not None:
+        watches.append(Watch("model", lambda: check_model(models), every_s=2.0, hang_s=2.5))
+        watches.append(Watch("index", lambda: check_index(models.served.live_index)))
     if worker is not None:
         watches.append(Watch("worker", lambda: check_worker(worker), every_s=0.5))
     if frames is not None:
         watches.append(Watch("detector", lambda: check_worker(frames)))
-    return Watches(*watches)
+    return Watches(*watches, models=None if models is None else models.states)
 
 
-def check_model(query_vectors: QueryVectors) -> None:
-    """Does a forward pass give a vector?"""
-    query_vectors.encode("a person")
+def check_model(models: ModelFollower) -> None:
+    """Is it the one that is to be served, and does a forward pass give a vector?"""
+    models.served.query_vectors.encode("a person")
+    if (why := models.behind()) is not None:
+        raise Failing("another is served than is to be, see the log", why)
 
 
 def check_index(live_index: VectorIndex) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import struct
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -60,11 +61,13 @@ def make_cursor(bookmark: Bookmark, request: SearchOptions, model: str) -> str |
     return token if len(token) <= MAX_CURSOR_CHARS else None
 
 
-def read_cursor(token: str, request: SearchOptions, model: str) -> Bookmark:
-    """Where `request` goes on from.
+def read_cursor(
+    token: str, request: SearchOptions, models: Collection[str]
+) -> tuple[Bookmark, str]:
+    """Where `request` goes on from, and in the ranking of which of these models.
 
     Raises ProblemError: validation_failed for a token that is damaged or of another question,
-    cursor_outdated for one of another model or of another release.
+    cursor_outdated for one of none of these models or of another release.
     """
     try:
         given = urlsafe_b64decode(token + "=" * (-len(token) % 4))
@@ -78,9 +81,12 @@ def read_cursor(token: str, request: SearchOptions, model: str) -> Bookmark:
     head, packed = body[: _LAYOUT.size], body[_LAYOUT.size :]
     numbers = _LAYOUT.unpack(head)
     _, seq, moment, num_ahead, score, image_id, num_results, model_digest, question = numbers
-    if model_digest != _digest(model):
+    model = next((model for model in models if _digest(model) == model_digest), None)
+    if model is None:
         raise ProblemError(
-            "cursor_outdated", f"The cursor is of another model than {model}: search again."
+            "cursor_outdated",
+            f"The cursor is of a model that is not here: expected {' or '.join(models)}. Search "
+            "again.",
         )
     if question != _digest(_question(request)):
         raise _wrong("of another search: only `limit` and `reason` may change between its pages")
@@ -92,7 +98,7 @@ def read_cursor(token: str, request: SearchOptions, model: str) -> Bookmark:
     if committed_at is None or not -1 <= score <= 1:
         raise _wrong("damaged: its numbers are out of range")
     place = Place(Generation(seq, committed_at), num_ahead, Hit(image_id, score))
-    return Bookmark(place, num_results, shown)
+    return Bookmark(place, num_results, shown), model
 
 
 def _pack_ids(ids: frozenset[int]) -> bytes:

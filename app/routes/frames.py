@@ -184,4 +184,4 @@ def delete(frame_id: FrameId, services: AppServices, caller: AppCaller, reason: 
         reason=reason,
     ):
         delete_frame(services.catalogue, services.store, frame_id)
-    services.model.live_index.catch_up()
+    services.models.catch_up()

@@ -106,4 +106,4 @@ def delete(gallery: GallerySlug, services: AppServices, caller: AppCaller) -> No
     services.catalogue.gallery_id(gallery)
     with deletion_on_record(services.catalogue, caller, gallery, what="the whole gallery"):
         delete_gallery(services.catalogue, services.store, gallery)
-    services.model.live_index.catch_up()
+    services.models.catch_up()

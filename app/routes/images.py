@@ -186,7 +186,7 @@ def delete(image_id: ImageId, services: AppServices, caller: AppCaller, reason: 
         services.catalogue, caller, image.gallery, image_ids=[image_id], reason=reason
     ):
         delete_image(services.catalogue, services.store, image_id)
-    services.model.live_index.catch_up()
+    services.models.catch_up()
 
 
 @router.get(

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 
@@ -35,9 +36,13 @@ class MapRunner:
     """One loop that draws maps."""
 
     def __init__(
-        self, work: MapWork, *, lease_s: float = 60.0, person_cosine: float | None = None
+        self,
+        work: MapWork,
+        *,
+        lease_s: float = 60.0,
+        person_cosine: Callable[[str], float | None] = lambda _: None,
     ) -> None:
-        """person_cosine: the mean cosine above which pictures are one person, where that is
+        """person_cosine: a model's mean cosine above which pictures are one person, where that is
         known."""
         self._work = work
         self._lease_s = lease_s
@@ -103,7 +108,7 @@ class MapRunner:
         """
         spawning = multiprocessing.get_context("spawn")
         ours, theirs = spawning.Pipe(duplex=False)
-        wanted = (vectors_ND, lease.perplexity, lease.seed, self._person_cosine)
+        wanted = (vectors_ND, lease.perplexity, lease.seed, self._person_cosine(lease.model))
         process = spawning.Process(target=_draw_apart, args=(theirs, *wanted), daemon=True)
         process.start()
         theirs.close()  # so that the end of theirs is seen here

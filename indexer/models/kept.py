@@ -42,7 +42,8 @@ _COUNT_SHARE = 100  # counting all pictures may take this part of the time
 
 @dataclass(frozen=True, slots=True)
 class KeptModel:
-    """name: what loads it. declined_at: when it was rolled back from; None once it is switched to.
+    """name: what loads it. declined_at: when another was chosen in its place, by a switch or a roll
+    back; None once it is switched to.
     is_previous: whether a roll back would serve it."""
 
     fingerprint: str
@@ -158,29 +159,36 @@ class KeptModels:
             notices.tell(self._database, connection, notices.MODELS)
             return len(ids)
 
-    def switch(self, fingerprint: str, *, force: bool = False) -> KeptModel:
+    def require_servable(self, fingerprint: str) -> None:
+        """Raises ModelNotKept, ModelIncomplete, ModelNotReady where it can't be served now."""
+        with self._database.read() as connection:
+            if not _find(connection, fingerprint).is_served:
+                self._check_servable(connection, fingerprint)
+
+    def switch(
+        self, fingerprint: str, *, force: bool = False, by_setting: bool = False
+    ) -> KeptModel:
         """Searches use this model from now on. Nothing changes where they do already.
 
         force: also where pictures lack its vector, so that they are not found, or processes have
-        not loaded it. Raises ModelNotKept, ModelIncomplete, ModelNotReady.
+        not loaded it. by_setting: nobody chose against the model that was served, so that a setting
+        may have it served again. Raises ModelNotKept, ModelIncomplete, ModelNotReady.
         """
         with self._changing() as connection:
-            self._serve(connection, fingerprint, force=force)
-            mine = kept_models.c.fingerprint == fingerprint
-            connection.execute(update(kept_models).where(mine).values(declined_at=None))
+            left = self._serve(connection, fingerprint, force=force)
+            if left is not None and not by_setting:
+                self._decline(connection, left)
             return _find(connection, fingerprint)
 
     def roll_back(self, *, force: bool = False) -> KeptModel:
-        """Searches use the model again that they used before; the one that they used until now is
-        served again by another switch only. Raises as switch, and NoPreviousModel."""
+        """Searches use the model again that they used before. Raises as switch, and
+        NoPreviousModel."""
         with self._changing() as connection:
             row = connection.execute(select(served_model)).one_or_none()
             if row is None or row.previous is None:
                 raise NoPreviousModel
             self._serve(connection, row.previous, force=force)
-            left = kept_models.c.fingerprint == row.fingerprint
-            now = self._database.now(connection)
-            connection.execute(update(kept_models).where(left).values(declined_at=now))
+            self._decline(connection, row.fingerprint)
             return _find(connection, row.previous)
 
     def drop(self, fingerprint: str) -> None:
@@ -217,22 +225,35 @@ class KeptModels:
         cover_all(self._database, connection, fingerprint)
         notices.tell(self._database, connection, notices.MODELS)
 
-    def _serve(self, connection: Connection, fingerprint: str, *, force: bool) -> None:
+    def _serve(self, connection: Connection, fingerprint: str, *, force: bool) -> str | None:
+        """The one that was served; None where it is this one."""
+        mine = kept_models.c.fingerprint == fingerprint
         if _find(connection, fingerprint).is_served:
-            return
+            return None
         if not force:
-            self._check_complete(connection, fingerprint)
-            lacking = [
-                f"{one.process} on {one.host}"
-                for one in self.serving.live_in(connection)
-                if fingerprint not in one.ready
-            ]
-            if lacking:
-                raise ModelNotReady(fingerprint, lacking)
+            self._check_servable(connection, fingerprint)
+        left = connection.scalar(select(served_model.c.fingerprint))
         now = self._database.now(connection)
-        values = {"previous": served_model.c.fingerprint, "fingerprint": fingerprint, "since": now}
+        values = {"previous": left, "fingerprint": fingerprint, "since": now}
         connection.execute(update(served_model).values(values))
+        connection.execute(update(kept_models).where(mine).values(declined_at=None))
         notices.tell(self._database, connection, notices.MODELS)
+        return left
+
+    def _decline(self, connection: Connection, fingerprint: str) -> None:
+        now = self._database.now(connection)
+        mine = kept_models.c.fingerprint == fingerprint
+        connection.execute(update(kept_models).where(mine).values(declined_at=now))
+
+    def _check_servable(self, connection: Connection, fingerprint: str) -> None:
+        self._check_complete(connection, fingerprint)
+        lacking = [
+            f"{one.process} on {one.host}"
+            for one in self.serving.live_in(connection)
+            if fingerprint not in one.ready
+        ]
+        if lacking:
+            raise ModelNotReady(fingerprint, lacking)
 
     def _check_complete(self, connection: Connection, fingerprint: str) -> None:
         if not is_covered(connection, fingerprint):

@@ -18,8 +18,9 @@ from sqlalchemy import (
 
 from indexer.tables import ID, UtcDateTime, metadata, work_columns
 
-# Models whose vectors every picture gets. name: what loads it. declined_at: when it was rolled back
-# from, so that no setting serves it again by itself. dropped_at: its vectors are being removed.
+# Models whose vectors every picture gets. name: what loads it. declined_at: when somebody chose
+# another in its place, so that no setting serves it again by itself. dropped_at: its vectors are
+# being removed.
 kept_models = Table(
     "kept_models",
     metadata,

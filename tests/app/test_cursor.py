@@ -114,10 +114,12 @@ def test_cursor_of_another_model_release_or_past_is_outdated(
 ) -> None:
     fill(api, 3)
     cursor = api.search(text="red", limit=1).json()["next_cursor"]
-    with monkeypatch.context() as switched:
-        switched.setattr(api.services.model.query_vectors, "model", "another")
-        problem = assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
-        assert "search again" in problem["detail"]
+    request = SearchRequest(gallery="street", text="red", limit=1)
+    bookmark, model = read_cursor(cursor, request, ["another", api.services.model.fingerprint])
+    assert model == "colour-grid"
+    dropped = make_cursor(bookmark, request, "another")
+    problem = assert_problem(api.search(text="red", cursor=dropped), 409, "cursor_outdated")
+    assert "expected colour-grid. Search again" in problem["detail"]
     with monkeypatch.context() as newer:
         newer.setattr("app.query.cursor._VERSION", 9)
         assert_problem(api.search(text="red", cursor=cursor), 409, "cursor_outdated")
@@ -179,7 +181,7 @@ def test_cursor_keeps_what_was_shown(shown: frozenset[int]) -> None:
     bookmark = Bookmark(place, 2, shown)
     token = make_cursor(bookmark, request, "model")
     assert token is not None
-    assert read_cursor(token, request, "model") == bookmark
+    assert read_cursor(token, request, ["model"]) == (bookmark, "model")
 
 
 def test_cursor_of_too_many_pictures_is_none() -> None:

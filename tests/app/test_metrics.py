@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.commands.server import take_port
 from app.errors import CommandError
+from app.monitoring.fresh import Fresh
 from app.monitoring.machine import memory_limit_bytes
-from app.monitoring.metrics import FreshFigures, Metrics
+from app.monitoring.metrics import Metrics
 from app.monitoring.readiness import Watches
 from app.monitoring.side_port import side_port
 from indexer.catalogue import Catalogue
@@ -90,7 +91,9 @@ def test_metrics_tell_what_was_done(api: Api) -> None:
     assert value(found, "index_changes_behind") == 0
     assert 0 <= value(found, "index_seconds_behind") < 5
     assert value(found, "database_up") == value(found, "ready", part="worker") == 1
-    assert value(found, "build_info", version="0.1.0", model="colour-grid") == 1
+    assert value(found, "build_info", version="0.1.0") == 1
+    assert value(found, "model_served", model="colour-grid") == 1
+    assert value(found, "model_ready", model="colour-grid") == 1
     assert value(found, "problems_total", code="image_not_found") == 1
     assert value(found, "problems_total", code="method_not_allowed") == 1
     assert 0 <= value(found, "ready_check_seconds", part="database") < 3
@@ -185,7 +188,7 @@ def test_figures_are_read_once_for_all_who_ask() -> None:
         time.sleep(0.2)
         return Figures(1, 2, 3, 4.0, 5)
 
-    figures = FreshFigures(read)
+    figures = Fresh(read)
     askers = [threading.Thread(target=figures.get) for _ in range(10)]
     for asker in askers:
         asker.start()
@@ -238,7 +241,7 @@ def test_worker_tells_its_figures_on_a_port_of_its_own(tmp_path: Path) -> None:
 
 def test_metrics_for_others_are_told_under_any_name(catalogue: Catalogue) -> None:
     watches = Watches()
-    with side_port(0, Metrics("m", catalogue, watches), watches, "0.0.0.0") as port:
+    with side_port(0, Metrics(catalogue, watches), watches, "0.0.0.0") as port:
         for name in ("worker:9100", "172.18.0.4:9100"):
             answer = httpx.get(f"http://127.0.0.1:{port}/metrics", headers={"Host": name})
             assert answer.status_code == 200
@@ -248,7 +251,7 @@ def test_taken_metrics_port_is_told(catalogue: Catalogue) -> None:
     watches = Watches()
     with take_port("127.0.0.1", 0) as other:
         port = other.getsockname()[1]
-        metrics = Metrics("m", catalogue, watches)
+        metrics = Metrics(catalogue, watches)
         telling = pytest.raises(CommandError, match=f"127.0.0.1:{port}.*--metrics-port")
         with telling, side_port(port, metrics, watches):
             pass

@@ -10,7 +10,7 @@ import pytest
 from app.errors import CommandError
 from app.loading import full_name, load_encoder
 from app.models.encoders import Encoder, Encoders
-from app.models.start import choose_complete, choose_served
+from app.models.start import Choice, choose_complete, choose_served
 from app.settings import Settings
 from indexer.catalogue import Catalogue
 from tests.app.conftest import both_databases
@@ -33,9 +33,11 @@ def load(name: str) -> Encoder:
 @both_databases
 def test_setting_is_served_at_once_by_a_new_database_alone(catalogue: Catalogue) -> None:
     kept = catalogue.models
-    assert choose_served(kept, Encoders(load), None).name == "small"
-    assert choose_served(kept, Encoders(load), "coarse").name == "coarse"
-    assert choose_served(kept, Encoders(load), None).name == "coarse"
+    assert choose_served(kept, Encoders(load), None).served.name == "small"
+    choice = choose_served(kept, Encoders(load), "coarse")
+    assert choice.wanted == "colour-coarse"
+    assert {model.name for model in kept.all()} == {"small", "coarse"}
+    assert choose_served(kept, Encoders(load), None) == Choice(kept.find("colour-coarse"))
 
 
 def test_setting_renames_a_model_that_moved(catalogue: Catalogue) -> None:
@@ -56,7 +58,7 @@ def test_served_model_that_is_gone_is_replaced_by_the_setting_alone(
         choose_served(kept, Encoders(load), "coarse")
     kept.serving.leave("another-process")
     with caplog.at_level(logging.ERROR):
-        assert choose_served(kept, Encoders(load), "coarse").name == "coarse"
+        assert choose_served(kept, Encoders(load), "coarse").served.name == "coarse"
     assert "coarse, which PASSERBY_MODEL names, is served in its place" in caplog.text
     served = kept.served()
     assert served is not None
@@ -65,16 +67,16 @@ def test_served_model_that_is_gone_is_replaced_by_the_setting_alone(
 
 def test_one_search_asks_the_setting_only_where_it_is_complete(catalogue: Catalogue) -> None:
     kept, encoders = catalogue.models, Encoders(load)
-    assert choose_complete(kept, encoders, None).name == "small"
-    assert choose_complete(kept, encoders, "coarse").name == "small"
+    assert choose_complete(kept, encoders, None).served.name == "small"
+    assert choose_complete(kept, encoders, "coarse").served.name == "small"
     assert [model.name for model in kept.all()] == ["small"], "a search keeps no model"
     kept.keep("colour-coarse", "coarse", 13)
-    assert choose_complete(kept, encoders, "coarse").name == "coarse"
+    assert choose_complete(kept, encoders, "coarse").served.name == "coarse"
 
 
 def test_encoders_are_loaded_once_and_known_again(catalogue: Catalogue) -> None:
     encoders = Encoders(load)
-    model = choose_served(catalogue.models, encoders, "coarse")
+    model = choose_served(catalogue.models, encoders, "coarse").served
     assert encoders.named("moved") is encoders.of(model)
     other = catalogue.models.keep("colour-older", "coarse", 13)
     with pytest.raises(CommandError, match=r"is another model by now: .* colour-coarse, not"):

@@ -83,7 +83,7 @@ def test_map_is_drawn_by_a_runner(catalogue: Catalogue, ids: list[int]) -> None:
     assert (asked.state, asked.seed, asked.progress) == ("waiting", 5, 0.0)
     assert ask(catalogue, seed=6) == asked, "one is under way"
     assert catalogue.maps.drawn("g", MODEL) is None
-    runner = MapRunner(catalogue.maps.work, person_cosine=0.999)
+    runner = MapRunner(catalogue.maps.work, person_cosine=lambda _: 0.999)
     assert runner.run_once() and not runner.run_once()
     done = newest(catalogue)
     assert (done.state, done.progress, done.pictures, done.reason) == ("done", 1.0, 12, None)

@@ -1,0 +1,52 @@
+"""Kept models changed, each change with its row in the audit log."""
+
+from __future__ import annotations
+
+from app.access.audit import put_on_record
+from app.access.caller import Caller
+from indexer.catalogue import Catalogue
+from indexer.models.kept import KeptModel
+from indexer.protocols import TextEncoder
+
+
+def keep_on_record(
+    catalogue: Catalogue, caller: Caller, name: str, encoder: TextEncoder
+) -> KeptModel:
+    """From now on every picture gets this encoder's vector. Raises DatabaseUnavailable,
+    StorageFull."""
+    _record(catalogue, caller, f"keep {encoder.fingerprint} ({name})")
+    return catalogue.models.keep(encoder.fingerprint, name, encoder.dim)
+
+
+def switch_on_record(
+    catalogue: Catalogue,
+    caller: Caller,
+    fingerprint: str,
+    *,
+    force: bool,
+    by_setting: bool = False,
+) -> KeptModel:
+    """Searches use this model from now on. Raises as KeptModels.switch, StorageFull."""
+    if not force:
+        catalogue.models.require_servable(fingerprint)
+    _record(catalogue, caller, f"serve {fingerprint}{', forced' if force else ''}")
+    return catalogue.models.switch(fingerprint, force=force, by_setting=by_setting)
+
+
+def roll_back_on_record(catalogue: Catalogue, caller: Caller, *, force: bool) -> KeptModel:
+    """Searches use the model again that they used before. Raises as KeptModels.roll_back,
+    StorageFull."""
+    _record(catalogue, caller, f"roll back{', forced' if force else ''}")
+    return catalogue.models.roll_back(force=force)
+
+
+def drop_on_record(catalogue: Catalogue, caller: Caller, fingerprint: str) -> None:
+    """It is kept no longer, and its vectors go. Raises ModelNotKept, ModelServed, StorageFull,
+    DatabaseUnavailable."""
+    catalogue.models.find(fingerprint)
+    _record(catalogue, caller, f"drop {fingerprint}")
+    catalogue.models.drop(fingerprint)
+
+
+def _record(catalogue: Catalogue, caller: Caller, what: str) -> None:
+    put_on_record(catalogue, caller, "settings", what=f"models: {what}")
