@@ -29,6 +29,8 @@ from indexer.erasure.survey import is_another_storage
 from indexer.frames.worker import FrameWorker, Threshold
 from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
+from indexer.models.encoders import Encoders as ImageEncoders
+from indexer.models.encoders import KeptEncoders
 from indexer.models.kept import KeptModel
 from indexer.protocols import ImageEncoder, VectorIndex
 from indexer.storage.object_store import ObjectStore
@@ -70,7 +72,7 @@ def build_services(
             settings,
             catalogue,
             store,
-            encoders.of(choice.served),
+            KeptEncoders(catalogue.models, encoders.of, encoders.of(choice.served)),
             models.nudge_indexes,
             tracing.record_batch,
         )
@@ -179,7 +181,7 @@ def build_worker(
     settings: Settings,
     catalogue: Catalogue,
     store: ObjectStore,
-    encoder: ImageEncoder,
+    encoders: ImageEncoders | ImageEncoder,
     on_commit: Callable[[], None] | None = None,
     on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
 ) -> Worker:
@@ -187,7 +189,7 @@ def build_worker(
     return Worker(
         catalogue,
         store,
-        encoder,
+        encoders,
         batch_size=settings.worker_batch_size,
         lease_s=settings.worker_lease_s,
         max_attempts=settings.worker_max_attempts,

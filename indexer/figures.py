@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 
 from indexer.change_log import newest_seq
 from indexer.database.transactions import Database
@@ -19,8 +19,7 @@ class Figures:
     """Pictures by state, all galleries together. newest_seq: of the changes, 0 for none. frames:
     whole ones by state, without those of which there are none.
 
-    oldest_pending_s: since the longest waiting picture came, or since it is to be embedded anew;
-    0 where none waits.
+    oldest_pending_s: since the longest waiting picture came; 0 where none waits.
     """
 
     pending: int
@@ -33,16 +32,12 @@ class Figures:
 
 def read_figures(database: Database) -> Figures:
     """Raises DatabaseUnavailable."""
-    # claimable_at is when a picture that had a vector was queued for another model's.
-    waits_since = case(
-        (images.c.embedded_at.is_(None), images.c.created_at), else_=images.c.claimable_at
-    )
     with database.read() as connection:
         number = func.count().label("number")
         by_state = select(images.c.state, number).group_by(images.c.state)
         numbers = {row.state: row.number for row in connection.execute(by_state)}
         oldest: datetime | None = connection.scalar(
-            select(func.min(waits_since)).where(images.c.state == "pending")
+            select(func.min(images.c.created_at)).where(images.c.state == "pending")
         )
         newest = newest_seq(connection)
         by_state = select(frames.c.state, number).group_by(frames.c.state)

@@ -101,12 +101,13 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
         open_models,
     )
     from indexer.database import notices
+    from indexer.models.encoders import KeptEncoders
 
     tracing = start_tracing()
     catalogue, store = open_data(settings)
     encoders, choice = open_models(settings, catalogue)
-    encoder = encoders.of(choice.served)
-    one = build_worker(settings, catalogue, store, encoder, on_batch=tracing.record_batch)
+    kept = KeptEncoders(catalogue.models, encoders.of, encoders.of(choice.served))
+    one = build_worker(settings, catalogue, store, kept, on_batch=tracing.record_batch)
     frames = build_frame_worker(settings, catalogue, store, one.nudge)
     watches = watch_parts(catalogue, store, one, frames=frames)
     folders = folders_of(settings, store)

@@ -41,16 +41,22 @@ class Encoders:
     def nudge(self) -> None:
         """Something has changed: look at once."""
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Follow what is kept until the block is left."""
+        yield
+
 
 class KeptEncoders(Encoders):
     """Those of the kept models, followed: loaded when one is kept, let go when it is dropped."""
 
     def __init__(self, models: KeptModels, load: Load, *loaded: ImageEncoder) -> None:
-        """load: raises where it can't, with a reason for people. loaded: those there are already.
+        """load: raises where it can't, with a reason for people. loaded: what there is already, the
+        served model's first.
 
         What it loads must be of the fingerprint that is kept: another folder may have its name.
         """
-        super().__init__()
+        super().__init__(*loaded)
         self._models = models
         self._load = load
         self._loaded = {encoder.fingerprint: encoder for encoder in loaded}
@@ -71,13 +77,8 @@ class KeptEncoders(Encoders):
         """Why kept models could not be loaded, by fingerprint."""
         return {model: reason for model, (_, reason) in list(self._faults.items())}
 
-    def trouble(self) -> str | None:
-        """Why new pictures can't be embedded, or None."""
-        return self._served_fault or self._loop.error
-
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Follow what is kept until the block is left."""
         with self._loop.running():
             yield
 
@@ -86,11 +87,11 @@ class KeptEncoders(Encoders):
         with self._turn:
             kept = self._models.all()
             mine = {model.fingerprint for model in kept}
-            for model in kept:
-                self._ensure(model)
             self._loaded = {name: one for name, one in self._loaded.items() if name in mine}
             self._faults = {name: fault for name, fault in self._faults.items() if name in mine}
-            self._choose(kept)
+            for model in kept:  # the served one first, and used while others are loaded
+                self._ensure(model)
+                self._choose(kept)
 
     def _follow(self) -> bool:
         self.follow()
@@ -116,9 +117,8 @@ class KeptEncoders(Encoders):
 
     def _choose(self, kept: list[KeptModel]) -> None:
         found = [self._loaded[m.fingerprint] for m in kept if m.fingerprint in self._loaded]
-        served = next((model for model in kept if model.is_served), None)
-        self._served_fault = None
-        if served is not None and served.fingerprint not in self._loaded:
+        served, self._served_fault = kept[0], None
+        if served.fingerprint not in self._loaded:
             reason = self._faults[served.fingerprint][1]
             self._served_fault = f"the served model {served.name} can't be loaded: {reason}"
             found = []

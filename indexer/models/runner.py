@@ -191,7 +191,8 @@ class ModelRunner:
         batch_size: int = 256,
         lease_s: float = 60.0,
         max_attempts: int = 3,
-        on_commit: Callable[[], None] = lambda: None,
+        num_decoders: int | None = None,
+        on_commit: Callable[[], None] | None = None,
     ) -> None:
         """As of ChunkEmbedder."""
         self._encoders = encoders
@@ -203,6 +204,7 @@ class ModelRunner:
             batch_size=batch_size,
             lease_s=lease_s,
             max_attempts=max_attempts,
+            num_decoders=num_decoders,
             on_commit=self._note_commit,
             is_stopping=lambda: self._loop.is_stopping,
         )
@@ -217,14 +219,12 @@ class ModelRunner:
         with self._loop.running():
             yield
 
-    def nudge(self) -> None:
-        """There is work: don't wait for the next poll."""
-        self._loop.nudge()
-
     def trouble(self) -> str | None:
-        """Why it can't be working, or None."""
-        return self._loop.trouble()
+        """Why it does not turn, or None. What fails is in the log: that a model which nobody
+        searches by can't be embedded holds nothing up."""
+        return None if self._loop.error else self._loop.trouble()
 
     def _note_commit(self) -> None:
         self._loop.beat()
-        self._on_commit()
+        if self._on_commit is not None:
+            self._on_commit()

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     Update,
     delete,
-    exists,
     insert,
     literal_column,
     select,
@@ -22,7 +21,6 @@ from sqlalchemy import (
 )
 
 from indexer import change_log
-from indexer.database import notices
 from indexer.database.transactions import Database
 from indexer.models.admission import admit
 from indexer.records import Box
@@ -119,23 +117,6 @@ class WorkQueue:
             connection.execute(
                 _released(held).values(attempts=images.c.attempts - refund, claimable_at=due)
             )
-
-    def enqueue_missing(self, model: str) -> int:
-        """Make searchable rows that `model` has not embedded pending again; how many there were.
-
-        Vectors of other models stay, and stay searchable under those.
-        """
-        mine = exists().where(embeddings.c.image_id == images.c.id, embeddings.c.model == model)
-        with self._database.write() as connection:
-            now = self._database.now(connection)
-            stale = connection.execute(
-                update(images)
-                .where(images.c.state == "searchable", ~mine)
-                .values(state="pending", attempts=0, claimable_at=now, lease_token=None)
-            )
-            if stale.rowcount:
-                notices.tell(self._database, connection, notices.PENDING)
-            return int(stale.rowcount)
 
     def is_waiting(self) -> bool:
         """Whether there is a row that nobody works on."""

@@ -13,6 +13,7 @@ from functools import partial
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexerError, ServedModelMissing
 from indexer.models.encoders import Encoders
+from indexer.models.runner import ModelRunner
 from indexer.protocols import ImageEncoder
 from indexer.records import WorkerStatus
 from indexer.storage.object_store import ObjectStore
@@ -31,7 +32,8 @@ _LONGEST_PAUSE_S = 4.0  # whoever repairs something wants to see it work
 
 
 class Worker:
-    """One embedding loop; any number may run on one database, in any processes.
+    """One embedding loop; any number may run on one database, in any processes. Where new pictures
+    leave it time, it embeds old ones anew, see models/runner.py.
 
     A picture is blamed, with at most `max_attempts` tries, only for what it does by itself: it
     can't be decoded (final at once), the encoder fails on it alone, its bytes are missing, or
@@ -76,6 +78,16 @@ class Worker:
         self._on_commit = on_commit
         self._on_batch = on_batch
         self._housekeeping = Housekeeping(catalogue, store)
+        self._old_pictures = ModelRunner(
+            catalogue,
+            store,
+            self._encoders,
+            batch_size=batch_size,
+            lease_s=lease_s,
+            max_attempts=max_attempts,
+            num_decoders=num_decoders,
+            on_commit=on_commit,
+        )
         self._owed: list[Batch] = []
         self._wake = threading.Event()
         self._error: str | None = None
@@ -86,7 +98,7 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """What readiness asks for."""
-        trouble = self.pulse.trouble() or self._error
+        trouble = self.pulse.trouble() or self._error or self._old_pictures.trouble()
         return WorkerStatus(trouble is None, trouble)
 
     def run(self, stop: threading.Event) -> None:
@@ -94,8 +106,11 @@ class Worker:
 
         What fails is reported by status() and tried again; nothing is raised.
         """
+        with self._encoders.running(), self._old_pictures.running(), self.pulse.turning():
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         pause_s, prepared = _FIRST_PAUSE_S, False
-        self.pulse.start()
         while not stop.is_set():
             self._wake.clear()
             wait_s = 0.0
@@ -104,8 +119,6 @@ class Worker:
                     encoder = self._encoders.current()[0]
                     with self.pulse.step("encode", of=encoder.fingerprint):
                         try_encoder(encoder)
-                    with self.pulse.step("prepare"):
-                        self._catalogue.queue.enqueue_missing(encoder.fingerprint)
                     prepared = True
                 is_idle = self.drain(stop, self._between_batches) == 0
                 wait_s = _POLL_S if is_idle else 0.0
@@ -118,7 +131,6 @@ class Worker:
                 self._error = str(error) or type(error).__name__
                 wait_s, pause_s = pause_s, min(2 * pause_s, _LONGEST_PAUSE_S)
             self._wait(stop, wait_s)
-        self.pulse.stop()
 
     def run_once(self) -> int:
         """Work on one batch alone; how many rows it claimed, 0 when there is nothing to do now.

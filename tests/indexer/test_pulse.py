@@ -92,7 +92,7 @@ def test_worker_whose_encoder_hangs_says_so_within_5_s_and_heals(
     worker = Worker(catalogue, store, encoder)
     thread = threading.Thread(target=worker.run, args=(stop,), daemon=True)
     thread.start()
-    wait_until(lambda: worker.pulse.totals().steps.get("prepare") is not None)
+    wait_until(lambda: worker.pulse.totals().steps.get("encode") is not None)
     encoder.go.clear()
     add(catalogue, store, pictures.plain())
     worker.nudge()

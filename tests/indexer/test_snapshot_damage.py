@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow
@@ -24,6 +25,7 @@ from indexer.index.gallery_view import GalleryView
 from indexer.index.live_index import LiveIndex
 from indexer.index.snapshot import Snapshot
 from indexer.index.snapshot_folder import SnapshotFolder
+from indexer.tables import images
 from tests.indexer.steps import wait_until
 from tests.indexer.test_live_index import DIM, MODEL, embed, unit
 
@@ -210,7 +212,9 @@ def test_removed_picture_leaves_the_snapshots_of_every_model(
     catalogue.create_gallery("g")
     gone, kept = embed(catalogue, 1), embed(catalogue, 2)
     live("a model that nobody serves any more").stop()
-    catalogue.queue.enqueue_missing("other")
+    with catalogue.database.write() as connection:
+        waiting = {"state": "pending", "attempts": 0, "claimable_at": images.c.created_at}
+        connection.execute(update(images).values(**waiting))
     claims = catalogue.queue.claim(10, 30.0)
     catalogue.queue.finish(claims, {"other": np.stack([unit(1)] * 2)})
     live("other").stop()

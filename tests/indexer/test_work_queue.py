@@ -16,7 +16,7 @@ from indexer.storage.object_store import ObjectStore
 from indexer.work.queue import _claimable
 from indexer.work.worker import Worker
 from tests.conftest import ColourEncoder, Pictures
-from tests.indexer.steps import DAMAGED, add, at_once, expire_leases
+from tests.indexer.steps import add, at_once, expire_leases
 
 pytestmark = pytest.mark.usefixtures("gallery")
 
@@ -153,21 +153,3 @@ def test_worker_commits_and_gallery_deletions_do_not_deadlock(
     with catalogue.database.read() as connection:
         assert connection.scalar(text("SELECT count(*) FROM images")) == 0
         assert connection.scalar(text("SELECT count(*) FROM embeddings")) == 0
-
-
-def test_another_model_embeds_everything_again_beside_the_old(
-    catalogue: Catalogue, store: ObjectStore, encoder: ColourEncoder, pictures: Pictures
-) -> None:
-    class Newer(ColourEncoder):
-        fingerprint = "newer"
-
-    image_id = add(catalogue, store, pictures.plain())
-    failed = add(catalogue, store, DAMAGED)
-    Worker(catalogue, store, encoder).run_once()
-    assert catalogue.queue.enqueue_missing(encoder.fingerprint) == 0
-    assert catalogue.queue.enqueue_missing("newer") == 1
-    assert catalogue.gallery("g").counts == Counts(pending=1, failed=1)
-    Worker(catalogue, store, Newer()).run_once()
-    assert catalogue.vector(image_id, "newer") is not None
-    assert catalogue.vector(image_id, encoder.fingerprint) is not None
-    assert catalogue.image(failed).state == "failed"
