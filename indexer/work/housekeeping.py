@@ -12,6 +12,7 @@ from indexer.erasure.deletion import sweep
 from indexer.erasure.replay import obey_in_parts
 from indexer.erasure.retention import expire
 from indexer.erasure.survey import adopt_strays
+from indexer.models.removal import remove_dropped
 from indexer.storage.object_store import ObjectStore
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3_600.0, 86_400.0
@@ -47,8 +48,8 @@ class _InParts:
 
 
 class Housekeeping:
-    """Retention, the bytes of what was deleted, the erasure ledger, stray bytes, old changes, and
-    what SQLite's log keeps.
+    """Retention, the bytes of what was deleted, the erasure ledger, stray bytes, old changes, what
+    dropped models left, and what SQLite's log keeps.
 
     Any number of workers may do all of it at the same time.
     """
@@ -62,6 +63,7 @@ class Housekeeping:
             _Chore(lambda budget_s: sweep(catalogue, store, budget_s), _MINUTE_S, now),
             _Chore(lambda _: catalogue.changes.prune(_KEPT_CHANGES), _MINUTE_S, now),
             _Chore(lambda _: catalogue.database.empty_log(), _MINUTE_S, now),
+            _Chore(_InParts(lambda: remove_dropped(catalogue.database)), _MINUTE_S, now),
             # It was obeyed when the program started.
             _Chore(_InParts(lambda: obey_in_parts(catalogue, store)), _HOUR_S, now + _HOUR_S),
             _Chore(_InParts(self._look_through_storage), _DAY_S, now + _HOUR_S),
