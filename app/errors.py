@@ -168,6 +168,10 @@ KINDS: dict[str, Kind] = {
     "picture_missing": Kind(
         503, "Bytes missing", "The picture's bytes are gone from storage: send it again."
     ),
+    "index_unavailable": Kind(503, "Index unavailable", "Try again later."),
+    "index_behind": Kind(
+        503, "Index not up to date", "Try again later: not all that is searchable is in it yet."
+    ),
     "database_unavailable": Kind(503, "Database unavailable", "Try again later."),
     "internal_error": Kind(500, "Internal error", "Report it with the request's id."),
 }
@@ -197,6 +201,8 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.ExhibitNotFound: "exhibit_not_found",
     indexer.ExhibitExists: "exhibit_exists",
     indexer.ExhibitEmpty: "exhibit_empty",
+    indexer.IndexBehind: "index_behind",
+    indexer.IndexUnavailable: "index_unavailable",
     indexer.ObjectMissing: "picture_missing",
     indexer.StorageFull: "storage_full",
     indexer.StorageUnavailable: "storage_unavailable",
@@ -208,4 +214,5 @@ def code_of(error: Exception) -> str:
     """The problem code for an error of the indexer."""
     if isinstance(error, indexer.BadPicture):
         return error.code
-    return INDEXER_CODES.get(type(error), "internal_error")
+    known = (INDEXER_CODES[kind] for kind in type(error).__mro__ if kind in INDEXER_CODES)
+    return next(known, "internal_error")

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.errors import CommandError
 from app.http.hosts import is_loopback
 from app.secret_files import KEY_SECRET, find_secrets, with_password
+from indexer.milvus.kind import IndexType
 
 MB = 1024 * 1024
 
@@ -47,6 +48,30 @@ class Settings(BaseSettings):
         description="Where picture bytes are kept: a folder or a bucket, e.g. s3://bucket/prefix, "
         "with endpoint and credentials in AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, "
         "AWS_SECRET_ACCESS_KEY and AWS_REGION. Default: the folder `objects` in the data folder.",
+    )
+
+    # The index in Milvus, docs/milvus.md
+    milvus_uri: str | None = Field(
+        None,
+        description="Milvus, where the vectors are more than memory holds: http(s)://HOST:19530, "
+        "with /DATABASE behind it for one of its databases, or a file FOLDER/NAME.db of Milvus "
+        "Lite, which one process alone can open. Default: the index is in each process's memory.",
+    )
+    milvus_token: SecretStr | None = Field(
+        None, description="USER:PASSWORD or an API key for Milvus; best in a file."
+    )
+    milvus_index: IndexType = Field(
+        "HNSW",
+        description="Milvus' index type. FLAT and GPU_BRUTE_FORCE find all of the best, the others "
+        "most of them.",
+    )
+    milvus_build_params: dict[str, int | float | str | bool] = Field(
+        {},
+        description="What the index is built with in place of our own choice, as JSON, e.g. "
+        '{"M": 48}.',
+    )
+    milvus_search_params: dict[str, int | float | str | bool] = Field(
+        {}, description='The same of searches, e.g. {"ef": 512}.'
     )
 
     secrets_dir: Path | None = Field(
@@ -229,6 +254,16 @@ class Settings(BaseSettings):
         if port is not None and port > most:
             raise ValueError(f"expected at most {most}: each process has a port, got {port}")
         return port
+
+    @field_validator("milvus_uri")
+    @classmethod
+    def _known_milvus(cls, uri: str | None) -> str | None:
+        if uri is None or uri.startswith(("http://", "https://")) or uri.endswith(".db"):
+            return uri
+        raise ValueError(
+            f"expected http://HOST:PORT, https://HOST:PORT or a file that ends in .db, got "
+            f"{uri.rpartition('@')[2][:100]!r}"
+        )
 
     @field_validator("public_url")
     @classmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from app.errors import CommandError
 from app.imports.runner import ImportRunner
 from app.loading import full_name, load_detector, load_encoder
+from app.milvus import find_milvus
 from app.models.encoders import Encoder, Encoders
 from app.models.follower import ModelFollower
 from app.models.loaded import LoadedModel
@@ -29,6 +30,7 @@ from indexer.erasure.survey import is_another_storage
 from indexer.frames.worker import FrameWorker, Threshold
 from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
+from indexer.milvus.milvus_index import MilvusIndex
 from indexer.models.encoders import Encoders as ImageEncoders
 from indexer.models.encoders import KeptEncoders
 from indexer.models.kept import KeptModel
@@ -102,15 +104,15 @@ def build_services(
 def build_index(
     settings: Settings, catalogue: Catalogue, store: ObjectStore, encoder: ImageEncoder
 ) -> VectorIndex:
-    """All galleries' vectors under the encoder's model, not started."""
-    return LiveIndex(
-        catalogue,
-        encoder.fingerprint,
-        encoder.dim,
-        settings.index_dir,
-        # A backup restored while this runs must not bring back what was erased.
-        on_other_past=lambda: obey_ledger(catalogue, store),
-    )
+    """All galleries' vectors under the encoder's model, not started. Raises CommandError."""
+
+    def on_other_past() -> None:  # a backup restored meanwhile must not bring back what was erased
+        obey_ledger(catalogue, store)
+
+    model, milvus = encoder.fingerprint, find_milvus(settings, encoder.dim)
+    if milvus is not None:
+        return MilvusIndex(catalogue, model, milvus, on_other_past=on_other_past)
+    return LiveIndex(catalogue, model, encoder.dim, settings.index_dir, on_other_past=on_other_past)
 
 
 def open_data(settings: Settings) -> tuple[Catalogue, ObjectStore]:

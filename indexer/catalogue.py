@@ -35,6 +35,7 @@ from indexer.frames.tables import detections
 from indexer.holdings import Holdings, find_gallery, lock_galleries
 from indexer.imports.jobs import ImportJobs
 from indexer.maps.jobs import MapJobs
+from indexer.milvus.positions import IndexPositions
 from indexer.models.kept import KeptModels
 from indexer.records import (
     MAX_ID,
@@ -76,6 +77,10 @@ class Catalogue:
         self.models = KeptModels(self.database)
         self.frames = Frames(self.database)
         self.cases = CaseBook(self.database, self.audit)
+
+    def index_positions(self, model: str) -> IndexPositions:
+        """How far Milvus has followed, under this model."""
+        return IndexPositions(self.database, model)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, sele
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
 from indexer.index.row_block import RowBlock
-from indexer.index.row_reader import read_blocks
+from indexer.index.row_reader import Additions, read_blocks, read_page
 from indexer.tables import changes, embeddings, images
 
 Op = Literal["add", "remove", "drop"]
@@ -169,6 +169,29 @@ class ChangeLog:
             found = connection.execute(select(changes).where(changes.c.seq == seq)).one_or_none()
             return None if found is None else _change(found)
 
+    def rows_now(self, model: str, seqs: Mapping[int, int]) -> dict[int, IndexRow]:
+        """The rows that these images have now, if any, as added by these changes. seqs: by id."""
+        with self._database.read() as connection:
+            rows = connection.execute(_rows(model).where(images.c.id.in_(seqs))) if seqs else ()
+            return {row.id: _index_row(row, seqs[row.id]) for row in rows}
+
+    def begin_paging(self) -> tuple[Change | None, int]:
+        """The last change, and the largest id of an image, at one moment."""
+        newest = select(changes).order_by(changes.c.seq.desc()).limit(1)
+        with self._database.read() as connection:
+            last = connection.execute(newest).one_or_none()
+            largest = connection.scalar(select(func.max(images.c.id))) or 0
+            return None if last is None else _change(last), largest
+
+    def page_of_rows(
+        self, additions: Additions, after_id: int, num_rows: int
+    ) -> tuple[list[tuple[int, RowBlock]], int | None]:
+        """The next rows by image id: galleries with blocks of them, and the last id; None where
+        there are no more. Each page is of its own moment."""
+        with self._database.read() as connection:
+            self._database.lift_limits(connection)
+            return read_page(connection, additions, after_id, num_rows)
+
     @contextmanager
     def everything(
         self, model: str
@@ -181,8 +204,7 @@ class ChangeLog:
         newest = select(changes).order_by(changes.c.seq.desc()).limit(1)
         with self._database.read() as connection:
             last = connection.execute(newest).one_or_none()
-            oldest = connection.scalar(select(func.min(changes.c.seq))) or 1
-            blocks = read_blocks(connection, model, unknown_seq=oldest - 1)
+            blocks = read_blocks(connection, model)
             yield None if last is None else _change(last), blocks
 
     def prune(self, keep: int) -> int:

@@ -127,6 +127,14 @@ class PlaceLost(IndexerError):
         super().__init__(f"index generation {seq} can't be gone back to any more: search again")
 
 
+class IndexUnavailable(IndexerError):
+    """The index can't be reached, or is not in order. The database has everything that it had."""
+
+
+class IndexBehind(IndexerError):
+    """The index has not got everything yet that is searchable; it will."""
+
+
 class SnapshotInvalid(IndexerError):
     """An index snapshot is damaged, or not of this model or database. It is never used."""
 

@@ -128,7 +128,8 @@ class GalleryIndex(Protocol):
         ...
 
     def sample(self, at_most: int, filters: Filters) -> tuple[NDArray[np.float16], int]:
-        """Vectors (S, D) of at most so many matches, evenly from all; and how many match."""
+        """Vectors (S, D) of at most so many matches, those with the smallest lots, see lots.py; and
+        how many match."""
         ...
 
     def table(self) -> PictureTable:

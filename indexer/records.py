@@ -254,6 +254,7 @@ class IndexStatus:
 
     in_step: everything committed at the last look is applied. error: why the last look failed.
     behind_s: since the last look that went well. snapshot_age_s: None where there is none.
+    loaded: how much of it is built, in 0..1, while it is built from nothing; else None.
     """
 
     generation: int
@@ -262,6 +263,7 @@ class IndexStatus:
     error: str | None
     behind_s: float
     snapshot_age_s: float | None
+    loaded: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

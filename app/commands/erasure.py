@@ -31,7 +31,7 @@ def prove_deleted(
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Show that nothing is left of a deleted picture: row, vectors, bytes, snapshots.
+    """Show that nothing is left of a deleted picture: row, vectors, bytes, snapshots, Milvus.
 
     Exit code: 0 when it is gone everywhere, 1 when something remains or can't be told; then each
     line says what to do. Index snapshots are looked for on this machine, or on the server's.

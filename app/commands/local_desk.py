@@ -75,9 +75,10 @@ class LocalDesk:
 
     def prove_deleted(self, image_id: int, *, is_frame: bool = False) -> ErasureProof:
         catalogue, store = open_data(self._settings)
-        index_dir = self._settings.index_dir
         caller = command_caller()
-        return prove_on_record(catalogue, store, index_dir, caller, image_id, is_frame=is_frame)
+        return prove_on_record(
+            catalogue, store, self._settings, caller, image_id, is_frame=is_frame
+        )
 
     def import_archive(self, gallery: str, path: Path) -> ImportSummary:
         with path.open("rb") as file:

@@ -202,6 +202,8 @@ def _tell_index(live_index: VectorIndex, figures: Figures | None) -> Iterable[Me
         yield _gauge("passerby_index_changes_behind", "Changes it has not applied.", behind)
     yield _gauge("passerby_index_seconds_behind", "Since it last had everything.", status.behind_s)
     yield _gauge("passerby_index_vectors", "Vectors it searches.", status.indexed)
+    built = 1.0 if status.loaded is None else status.loaded
+    yield _gauge("passerby_index_built_share", "How much of it is built; 1 when all is.", built)
     if status.snapshot_age_s is not None:
         yield _gauge(
             "passerby_index_snapshot_age_seconds",

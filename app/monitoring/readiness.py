@@ -179,6 +179,9 @@ def check_index(live_index: VectorIndex) -> None:
     status = live_index.status()
     if status.error is not None:
         raise Failing("can't follow the catalogue, see the log", status.error)
+    if status.loaded is not None:
+        told = f"being built, {status.loaded:.0%} of it is there"
+        raise Failing(told, told)
     if not status.in_step:
         raise Failing("catching up", f"the last look was {status.behind_s:.0f} s ago")
 

@@ -26,10 +26,9 @@ def prove(
     caller: AppCaller,
     frame: Annotated[bool, Query(description="The id is of a whole frame.")] = False,
 ) -> ErasureProof:
-    """Place by place: row, vectors, changes, ledger, bytes, snapshots, the database's log; where
-    something is left, what to do. Snapshots are those of the machine that answers.
+    """Place by place: row, vectors, changes, ledger, bytes, snapshots, Milvus, the database's log;
+    where something is left, what to do. Snapshots are those of the machine that answers.
     """
-    index_dir = services.settings.index_dir
     return prove_on_record(
-        services.catalogue, services.store, index_dir, caller, image, is_frame=frame
+        services.catalogue, services.store, services.settings, caller, image, is_frame=frame
     )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.access.audit import deletion_on_record, frames_on_record
 from app.deps import AppCaller, AppServices, AppSettings, FrameId, GallerySlug, require_json
+from app.erasures import tell_index
 from app.errors import ProblemError
 from app.frames.schemas import FrameDetail, FrameList, FrameState, FrameUploadResponse
 from app.frames.views import show_frame, show_frames, store_frames
@@ -184,4 +185,4 @@ def delete(frame_id: FrameId, services: AppServices, caller: AppCaller, reason: 
         reason=reason,
     ):
         delete_frame(services.catalogue, services.store, frame_id)
-    services.models.catch_up()
+    tell_index(services)

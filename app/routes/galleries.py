@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Response
 
 from app.access.audit import deletion_on_record, record, say_changes
 from app.deps import AppCaller, AppServices, GallerySlug, require_json
+from app.erasures import tell_index
 from app.http.documentation import problems
 from app.schemas import GalleryCreate, GalleryDetail, GalleryList, GallerySummary, GalleryUpdate
 from app.views import show_gallery, show_gallery_detail
@@ -106,4 +107,4 @@ def delete(gallery: GallerySlug, services: AppServices, caller: AppCaller) -> No
     services.catalogue.gallery_id(gallery)
     with deletion_on_record(services.catalogue, caller, gallery, what="the whole gallery"):
         delete_gallery(services.catalogue, services.store, gallery)
-    services.models.catch_up()
+    tell_index(services)

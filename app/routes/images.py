@@ -23,6 +23,7 @@ from app.deps import (
     require_json,
     require_multipart,
 )
+from app.erasures import tell_index
 from app.http.documentation import UPLOAD_BODY, problems
 from app.ingest.uploads import Upload, read_upload, store_upload
 from app.pictures.answers import content_response, overlay_response, thumbnail_response
@@ -186,7 +187,7 @@ def delete(image_id: ImageId, services: AppServices, caller: AppCaller, reason: 
         services.catalogue, caller, image.gallery, image_ids=[image_id], reason=reason
     ):
         delete_image(services.catalogue, services.store, image_id)
-    services.models.catch_up()
+    tell_index(services)
 
 
 @router.get(

@@ -21,6 +21,8 @@ SEARCHING = (
     "cursor_outdated",
     "origin_refused",
     "gallery_not_found",
+    "index_unavailable",
+    "index_behind",
     "reason_required",
     "request_too_large",
     "storage_full",

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from indexer.change_log import IndexRow
 from indexer.index.found import PictureTable, Pool
-from indexer.index.people import find_neighbours, to_float32
+from indexer.index.lots import least_lots
+from indexer.index.people import find_neighbours, join_pool, to_float32
 from indexer.index.picture_columns import PictureColumns
 from indexer.index.ranked_rows import FindBest, rank, ranks_ahead
 from indexer.index.row_block import RowBlock
@@ -152,12 +153,8 @@ class GalleryView:
         vectors_ND = self._index.vectors()
         near = self._find_neighbours(hits_K, reach, allowed_N)
         near = near[~ranks_ahead(self._index.ids[near], self._index.score(query_D, near), behind)]
-        positions_P = np.concatenate([hits_K, np.setdiff1d(near, hits_K)])
-        vectors_PD = vectors_ND[positions_P].astype(np.float32)
-        scores_P = np.clip(vectors_PD @ query_D, -1, 1)
-        scores_P[: len(hits)] = [hit.score for hit in hits]
-        ids_P = self._index.ids[positions_P]
-        return Pool(ids_P, scores_P, vectors_PD, len(hits), [hit.image_id for hit in ranked])
+        near_ids = self._index.ids[near]
+        return join_pool(query_D, hits, ranked, vectors_ND[hits_K], near_ids, vectors_ND[near])
 
     def _best(self, query_D: NDArray[np.float32], allowed_N: NDArray[np.bool_] | None) -> FindBest:
         return lambda num: self._index.search(query_D, num, allowed_N)
@@ -189,8 +186,8 @@ class GalleryView:
         """See protocols.GalleryIndex."""
         allowed_N = self._columns.allowed(filters, None)
         matches = np.arange(len(self)) if allowed_N is None else np.flatnonzero(allowed_N)
-        stride = max(1, -(-len(matches) // at_most))
-        return self._index.vectors()[matches[::stride]], len(matches)
+        chosen = matches[least_lots(self._index.ids[matches], at_most)]
+        return self._index.vectors()[chosen], len(matches)
 
     def table(self) -> PictureTable:
         """See protocols.GalleryIndex."""

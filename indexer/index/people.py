@@ -9,12 +9,16 @@ Shapes: N pictures, Q hits, P hits and their neighbours, F found, D embedding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+from indexer.index.found import Pool
+from indexer.records import Hit
 
 MAX_PICTURES = 200
 """Of one person: what fits more pictures than that is rather a uniform than a person."""
@@ -115,14 +119,13 @@ def find_neighbours(
 ) -> NDArray[np.int64]:
     """Positions, ascending, of each hit's `most` closest pictures whose cosine is above `least`.
 
-    allowed_N: which may be among them; None for all. most: None for NEIGHBOURS, or fewer where
-    the hits are so many that there would be more than MAX_NEIGHBOURS. The gallery is read in
-    chunks.
+    allowed_N: which may be among them; None for all. most: None for count_neighbours(). The
+    gallery is read in chunks.
     """
     hits_QD = hits_QD.astype(np.float32)
     num_hits, dim = hits_QD.shape
     if most is None:
-        most = max(1, min(NEIGHBOURS, MAX_NEIGHBOURS // max(1, num_hits)))
+        most = count_neighbours(num_hits)
     chunk = max(1, _CHUNK_BYTES // (4 * max(dim, num_hits)))
     found: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     for start in range(0, len(gallery_ND), chunk):
@@ -141,6 +144,31 @@ def find_neighbours(
     hit_F = hit_F[order_F]
     nth_F = np.arange(len(hit_F)) - np.searchsorted(hit_F, hit_F)
     return np.unique(position_F[order_F[nth_F < most]])
+
+
+def count_neighbours(num_hits: int) -> int:
+    """How many a hit may have: NEIGHBOURS, or fewer where so many hits would have more than
+    MAX_NEIGHBOURS together."""
+    return max(1, min(NEIGHBOURS, MAX_NEIGHBOURS // max(1, num_hits)))
+
+
+def join_pool(
+    query_D: NDArray[np.float32],
+    hits: Sequence[Hit],
+    ranked: Sequence[Hit],
+    hits_KD: NDArray[np.float16],
+    near_M: NDArray[np.int64],
+    near_MD: NDArray[np.float16],
+) -> Pool:
+    """Hits and what is near them, which may be hits too. near_M: ids."""
+    ids_K = np.array([hit.image_id for hit in hits], np.int64)
+    added = np.flatnonzero(~np.isin(near_M, ids_K))
+    added = added[np.argsort(near_M[added])]
+    vectors_PD = np.concatenate([hits_KD, near_MD[added]]).astype(np.float32)
+    scores_P = np.clip(vectors_PD @ query_D, -1, 1)
+    scores_P[: len(hits)] = [hit.score for hit in hits]
+    ids_P = np.concatenate([ids_K, near_M[added]])
+    return Pool(ids_P, scores_P, vectors_PD, len(hits), [hit.image_id for hit in ranked])
 
 
 def to_float32(vectors_ND: NDArray[np.floating]) -> NDArray[np.float32]:

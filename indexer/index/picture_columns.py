@@ -21,6 +21,15 @@ _ALL = Filters()
 _MOST_MASKS = 8
 
 
+def commonest(counts: Mapping[frozenset[str], int], at_most: int) -> list[str]:
+    """The tags that most pictures carry, sorted. counts: of pictures with the same tags."""
+    found: Counter[str] = Counter()
+    for tags, count in counts.items():
+        found.update(dict.fromkeys(tags, count))
+    most = sorted(found, key=lambda tag: (-found[tag], tag))
+    return sorted(most[:at_most])
+
+
 class PictureColumns:
     """Cameras, tags, times, and the change that each picture came with."""
 
@@ -62,10 +71,7 @@ class PictureColumns:
 
     def most_tags(self, at_most: int) -> list[str]:
         """The tags that most pictures carry, sorted."""
-        found: Counter[str] = Counter()
-        for tags, count in self._tags.counts().items():
-            found.update(dict.fromkeys(tags, count))
-        return sorted(tag for tag, _ in found.most_common(at_most))
+        return commonest(self._tags.counts(), at_most)
 
     def known(self) -> dict[str, Any]:
         """The values that codes stand for, as JSON can hold them."""

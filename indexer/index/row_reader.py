@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Row,
     Select,
     String,
     Text,
     and_,
     cast,
     extract,
+    func,
     select,
     type_coerce,
 )
@@ -33,47 +35,78 @@ _BLOCK_ROWS = 4_000
 _NO_IMAGE = 0
 
 
-def read_blocks(
-    connection: Connection, model: str, unknown_seq: int
-) -> Iterator[tuple[int, RowBlock]]:
-    """Galleries and blocks of their rows, by image id. unknown_seq: for rows whose change is not
-    known any more."""
-    ids_A, seqs_A = _read_additions(connection, model, unknown_seq)
-    tags_of: dict[str, frozenset[str]] = {}
+class Additions:
+    """By which changes of a model images came, as far as changes are kept."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self._unknown_seq = 0  # of images whose change is not known any more
+        self._known_to = 0
+        self._found_A2 = np.array([[_NO_IMAGE, 0]], np.int64)  # ascending; nobody's stands first
+
+    def read(self, connection: Connection) -> None:
+        """Those that came since the last time. It takes a tenth of what it takes the database to
+        join them with the rows."""
+        if not self._known_to:
+            self._unknown_seq = (connection.scalar(select(func.min(changes.c.seq))) or 1) - 1
+        newest = connection.scalar(select(func.max(changes.c.seq))) or 0
+        mine = and_(changes.c.op == "add", changes.c.model == self.model)
+        fresh = and_(mine, changes.c.seq > self._known_to)
+        statement = select(changes.c.image_id, changes.c.seq).where(fresh)
+        result = connection.execute(statement, execution_options={"yield_per": 10 * _BLOCK_ROWS})
+        parts = [np.array([tuple(row) for row in rows], np.int64) for rows in result.partitions()]
+        self._known_to = newest
+        if parts:
+            found_A2 = np.concatenate([self._found_A2, *parts])
+            self._found_A2 = found_A2[np.lexsort((found_A2[:, 1], found_A2[:, 0]))]
+
+    def seqs_of(self, ids_U: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The last change (U,) that each image came by."""
+        ids_A, seqs_A = self._found_A2.T
+        last_U = np.searchsorted(ids_A, ids_U, side="right") - 1
+        return np.where(ids_A[last_U] == ids_U, seqs_A[last_U], self._unknown_seq)
+
+
+def read_blocks(connection: Connection, model: str) -> Iterator[tuple[int, RowBlock]]:
+    """Galleries and blocks of their rows, by image id."""
+    additions, tags_of = Additions(model), dict[str, frozenset[str]]()
+    additions.read(connection)
     statement = _select_rows(model, is_postgresql=connection.dialect.name == "postgresql")
     result = connection.execute(statement, execution_options={"yield_per": _BLOCK_ROWS})
     for rows in result.partitions():
-        ids, gallery_ids, cameras, captured, tags, vectors = zip(*rows, strict=True)
-        ids_U = np.array(ids, np.int64)
-        last_U = np.searchsorted(ids_A, ids_U, side="right") - 1  # of each image's additions
-        for text in set(tags) - tags_of.keys():
-            tags_of[text] = frozenset(json.loads(text))
-        block = RowBlock(
-            ids_U=ids_U,
-            seqs_U=np.where(ids_A[last_U] == ids_U, seqs_A[last_U], unknown_seq),
-            cameras=cameras,
-            captured_U=_to_microseconds(captured),
-            tags=[tags_of[text] for text in tags],
-            vectors_UD=np.frombuffer(b"".join(vectors), "<f2").reshape(len(rows), -1),
-        )
-        yield from _split_by_gallery(np.array(gallery_ids, np.int64), block)
+        yield from _to_blocks(rows, additions, tags_of)
 
 
-def _read_additions(
-    connection: Connection, model: str, unknown_seq: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Images (A,), ascending, and the numbers of the changes that added them, ascending for each.
-    Nobody's stands first.
+def read_page(
+    connection: Connection, additions: Additions, after_id: int, num_rows: int
+) -> tuple[list[tuple[int, RowBlock]], int | None]:
+    """Galleries and blocks of the next rows by image id, and the last id; None where there are no
+    more."""
+    additions.read(connection)
+    statement = _select_rows(additions.model, is_postgresql=connection.dialect.name == "postgresql")
+    rows = connection.execute(statement.where(images.c.id > after_id).limit(num_rows)).all()
+    if not rows:
+        return [], None
+    return list(_to_blocks(rows, additions, {})), rows[-1].id
 
-    It takes a tenth of what it takes the database to join them.
-    """
-    mine = and_(changes.c.op == "add", changes.c.model == model)
-    statement = select(changes.c.image_id, changes.c.seq).where(mine)
-    result = connection.execute(statement, execution_options={"yield_per": 10 * _BLOCK_ROWS})
-    parts = [np.array([tuple(row) for row in rows], np.int64) for rows in result.partitions()]
-    found_A2 = np.concatenate([np.array([[_NO_IMAGE, unknown_seq]], np.int64), *parts])
-    order_A = np.lexsort((found_A2[:, 1], found_A2[:, 0]))
-    return found_A2[order_A, 0], found_A2[order_A, 1]
+
+def _to_blocks(
+    rows: Sequence[Row[Any]], additions: Additions, tags_of: dict[str, frozenset[str]]
+) -> Iterator[tuple[int, RowBlock]]:
+    """tags_of: texts that were read before; it is added to."""
+    ids, gallery_ids, cameras, captured, tags, vectors = zip(*rows, strict=True)
+    ids_U = np.array(ids, np.int64)
+    for text in set(tags) - tags_of.keys():
+        tags_of[text] = frozenset(json.loads(text))
+    block = RowBlock(
+        ids_U=ids_U,
+        seqs_U=additions.seqs_of(ids_U),
+        cameras=cameras,
+        captured_U=_to_microseconds(captured),
+        tags=[tags_of[text] for text in tags],
+        vectors_UD=np.frombuffer(b"".join(vectors), "<f2").reshape(len(rows), -1),
+    )
+    yield from _split_by_gallery(np.array(gallery_ids, np.int64), block)
 
 
 def _select_rows(model: str, *, is_postgresql: bool) -> Select[Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from indexer.change_log import IndexRow
 from indexer.index.gallery_view import GalleryView
+from indexer.index.lots import draw_lots
 from indexer.index.score_tail import (
     FEWEST_WORDS,
     Gumbel,
@@ -82,7 +83,7 @@ def test_nearest_length_goes_by_ratio() -> None:
     assert [nearest_length(n, (6, 12, 28)) for n in (0, 7, 10, 19, 500)] == [6, 6, 12, 28, 28]
 
 
-def test_view_samples_matches_evenly() -> None:
+def test_view_samples_the_matches_with_the_smallest_lots() -> None:
     view = GalleryView(2)
     view.update(
         (),
@@ -92,7 +93,19 @@ def test_view_samples_matches_evenly() -> None:
         ],
     )
     vectors_SD, matches = view.sample(3, Filters(cameras=frozenset({"even"})))
-    assert (vectors_SD[:, 0].tolist(), matches) == ([2, 6, 10], 5)
+    even = np.arange(2, 11, 2)
+    assert (vectors_SD[:, 0].tolist(), matches) == (
+        even[np.argsort(draw_lots(even))][:3].tolist(),
+        5,
+    )
     everything, matches = view.sample(100, Filters())
     assert (sorted(everything[:, 0].tolist()), matches) == (list(range(1, 11)), 10)
     assert GalleryView(2).sample(5, Filters())[1] == 0
+
+
+def test_lots_are_spread_over_all_that_there_are() -> None:
+    lots_N = draw_lots(np.arange(1, 10_001))
+    assert len(np.unique(lots_N)) == 10_000
+    counts, _ = np.histogram(lots_N.astype(np.float64), 20, (0.0, 2.0**63))
+    assert counts.min() > 420  # 500 each, with a deviation of 22
+    assert counts.max() < 580

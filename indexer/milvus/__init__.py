@@ -1,0 +1,1 @@
+"""The index in Milvus, for galleries that no one machine's memory holds: docs/milvus.md."""

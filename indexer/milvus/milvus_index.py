@@ -1,0 +1,300 @@
+"""The index in Milvus: kept in step with the catalogue by whichever process comes first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.catalogue import Catalogue
+from indexer.errors import IndexBehind, IndexUnavailable, PlaceLost
+from indexer.index.gallery_view import GalleryView
+from indexer.milvus.applier import Applier
+from indexer.milvus.connection import CollectionMissing
+from indexer.milvus.gallery import MilvusGallery
+from indexer.milvus.positions import IndexPositions, Position, Sight
+from indexer.milvus.server import MilvusServer, name_of
+from indexer.protocols import GalleryIndex
+from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
+from indexer.vector_index.code_scanner import CodeScanner
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_SILENT_S = 10.0
+_ALIVE_EVERY_S = 2.0  # so often Milvus is asked whether it is there, when nothing else is asked
+_TIDY_EVERY_S = 60.0
+_AGAIN_S = 1.0
+_LOOK_EVERY_S = 0.02  # while something is waited for
+_ALL = Filters()
+
+
+class MilvusIndex:
+    """A protocols.VectorIndex. Any number of processes may have one on the same Milvus.
+
+    A search has everything that was committed before it began; where that takes longer than
+    wait_s, it raises IndexBehind. Searches and looks raise IndexUnavailable too.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        model: str,
+        server: MilvusServer,
+        *,
+        poll_s: float = 0.2,
+        wait_s: float = 5.0,
+        on_other_past: Callable[[], object] | None = None,
+    ) -> None:
+        """model: the encoders' fingerprint. poll_s: how often it looks at the database. wait_s:
+        how long a search waits for it. on_other_past: see LiveIndex."""
+        self._catalogue = catalogue
+        self._server = server
+        self._poll_s = poll_s
+        self._wait_s = wait_s
+        self._positions = catalogue.index_positions(model)
+        self._applier = Applier(
+            catalogue, server, self._positions, model, on_other_past, self._tell_moved
+        )
+        self._scanner = CodeScanner(server.dim, faiss.ScalarQuantizer.QT_fp16)
+        self._seen: Position | None = None
+        self._indexed = 0
+        self._is_suspect = True  # until it has been verified
+        self._alive_at = self._tidied_at = self._looked_at = float("-inf")
+        self._error: str | None = "it has not been started"
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._moved = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Follow in a thread. In step when this returns, unless that takes longer than wait_s or
+        Milvus is away: searches say so then. Raises DatabaseUnavailable."""
+        self._positions.read()
+        self._error = None
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._follow, name="milvus-index", daemon=True)
+        self._thread.start()
+        try:
+            self.catch_up()
+        except (IndexBehind, IndexUnavailable) as error:
+            log.warning("searches will have to wait: %s", error)
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._server.close()
+
+    def drop(self) -> None:
+        """Take all of this model out of Milvus, for good; nobody may follow it."""
+        drop_index(self._server, self._positions)
+
+    @property
+    def dim(self) -> int:
+        """D, of its vectors."""
+        return self._server.dim
+
+    def nudge(self) -> None:
+        """Something was committed: look now, not at the next poll."""
+        self._wake.set()
+
+    def catch_up(self) -> None:
+        """Have everything that was committed before this call.
+
+        Raises DatabaseUnavailable, IndexUnavailable, IndexBehind.
+        """
+        newest_seq, position = self._positions.read()
+        deadline = time.monotonic() + self._wait_s
+        while not self._has(position, newest_seq):
+            self._await_move(deadline, position, newest_seq)
+            _, position = self._positions.read()
+
+    def search(
+        self,
+        gallery: str,
+        query_D: NDArray[np.float32],
+        k: int,
+        filters: Filters = _ALL,
+        *,
+        behind: Place | None = None,
+        least: float = -1.0,
+        without: Collection[int] = (),
+    ) -> Ranking:
+        """See protocols.VectorIndex."""
+        if query_D.shape != (self.dim,):
+            raise ValueError(f"query has shape {query_D.shape}, expected {(self.dim,)}")
+        query_D = np.ascontiguousarray(query_D, np.float32)
+        with self.ranked(gallery, behind) as (view, size, generation):
+            hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
+            return Ranking(hits, size, generation)
+
+    def look(self, gallery: str, see: Callable[[GalleryIndex], T]) -> T:
+        """See protocols.VectorIndex."""
+        with self.ranked(gallery, None) as (view, _, _):
+            return see(view)
+
+    @contextmanager
+    def ranked(
+        self, gallery: str, behind: Place | None
+    ) -> Iterator[tuple[GalleryIndex, int, Generation | None]]:
+        """See protocols.VectorIndex. Other processes may move the collection on meanwhile."""
+        sight = self._sight(gallery)
+        assert sight.position is not None
+        if behind is not None:
+            self._check_past(behind.generation)
+        view: GalleryIndex = GalleryView(self.dim)
+        if sight.num_rows is not None:
+            name = name_of(sight.position, sight.gallery_id)
+            view = MilvusGallery(self._server, name, sight.num_rows, self._scanner)
+        try:
+            if behind is not None:
+                yield view, view.size_at(behind.generation.seq), behind.generation
+            else:
+                yield view, len(view), _generation(sight.position)
+        except CollectionMissing:
+            self._is_suspect = True
+            self._wake.set()
+            raise
+
+    def status(self) -> IndexStatus:
+        """Where it is; never waits for the database."""
+        behind_s, seen = time.monotonic() - self._looked_at, self._seen
+        loaded = None if seen is None else seen.loaded
+        return IndexStatus(
+            generation=0 if seen is None else seen.seq,
+            indexed=self._indexed,
+            in_step=self._error is None and loaded is None and behind_s < _SILENT_S,
+            error=self._error,
+            behind_s=behind_s,
+            snapshot_age_s=None,
+            loaded=loaded,
+        )
+
+    def _sight(self, gallery: str) -> Sight:
+        """A gallery and where it is, once it has everything that was committed before."""
+        sight = self._positions.look(gallery)
+        newest_seq = sight.newest_seq
+        deadline = time.monotonic() + self._wait_s
+        while not self._has(sight.position, newest_seq):
+            self._await_move(deadline, sight.position, newest_seq)
+            sight = self._positions.look(gallery)
+        return sight
+
+    def _has(self, position: Position | None, seq: int) -> bool:
+        if self._error is not None:  # nothing is as the position says where Milvus is away
+            raise IndexUnavailable(self._error)
+        if position is None or position.is_loading or self._is_suspect:
+            return False
+        return position.seq >= seq
+
+    def _await_move(self, deadline: float, position: Position | None, seq: int) -> None:
+        if time.monotonic() > deadline:
+            loaded = 0.0 if position is None else position.loaded
+            if loaded is not None:
+                raise IndexBehind(f"the index is being built: {loaded:.0%} of it is there")
+            at = 0 if position is None else position.seq
+            raise IndexBehind(
+                f"the index is at change {at} and needs {seq}: {seq - at} are to be applied"
+            )
+        self._wake.set()
+        with self._moved:
+            self._moved.wait(_LOOK_EVERY_S)
+
+    def _check_past(self, generation: Generation) -> None:
+        found = self._catalogue.changes.at(generation.seq)
+        if found is None or found.committed_at != generation.committed_at:
+            raise PlaceLost(generation.seq)
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self._turn()
+            except Exception as error:
+                log.warning("the index in Milvus can't follow the catalogue: %s", error)
+                self._error = str(error) or type(error).__name__
+                self._is_suspect = True
+                self._tell_moved()
+                self._stop.wait(_AGAIN_S)
+            else:
+                self._error = None
+                self._wake.wait(self._poll_s)
+
+    def _turn(self) -> None:
+        """See how far it is, and move it on if nobody does."""
+        newest_seq, position = self._positions.read()
+        if self._is_due(newest_seq, position) and self._applier.turn(is_suspect=self._is_suspect):
+            self._is_suspect = False
+            self._alive_at = time.monotonic()
+        newest_seq, position = self._positions.read()
+        self._seen = position
+        if position is not None and not position.is_loading:
+            self._indexed = sum(self._positions.sizes().values())
+            self._check_alive(position)
+            self._tidy()
+            if position.seq >= newest_seq:
+                self._looked_at = time.monotonic()
+        self._tell_moved()
+
+    def _is_due(self, newest_seq: int, position: Position | None) -> bool:
+        if position is None or position.is_loading or self._is_suspect:
+            return True
+        seen = self._seen
+        went_back = seen is not None and (
+            position.seq < seen.seq or (position.prefix, position.stem) != (seen.prefix, seen.stem)
+        )
+        if position.seq != newest_seq or went_back:
+            return True
+        return position.again is not None and self._positions.due_again() is not None
+
+    def _check_alive(self, position: Position) -> None:
+        """Ask now and then, so that it is known before somebody searches."""
+        assert position.prefix is not None
+        if time.monotonic() < self._alive_at + _ALIVE_EVERY_S:
+            return
+        if self._server.read_marker(position.prefix) is None:
+            self._is_suspect = True
+        self._alive_at = time.monotonic()
+
+    def _tidy(self) -> None:
+        """Drop the collections of models that are kept no longer."""
+        if time.monotonic() < self._tidied_at + _TIDY_EVERY_S:
+            return
+        for model in self._positions.dropped_models():
+            positions = self._catalogue.index_positions(model)
+            if positions.claim() is not None:
+                drop_index(self._server, positions)
+        self._tidied_at = time.monotonic()
+
+    def _tell_moved(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+
+
+def drop_index(server: MilvusServer, positions: IndexPositions) -> None:
+    """Take a model's collections out of Milvus. Raises IndexUnavailable, DatabaseUnavailable."""
+    _, position = positions.read()
+    if position is None:
+        return
+    for name in server.list_collections():
+        if name.startswith(f"{position.stem}_"):
+            server.drop(name)
+    positions.forget()
+
+
+def _generation(position: Position) -> Generation | None:
+    if position.committed_at is None:
+        return None
+    return Generation(position.seq, position.committed_at)

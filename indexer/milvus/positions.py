@@ -1,0 +1,276 @@
+"""How far Milvus has followed the database, kept in the database; one process at a time moves it.
+
+Whoever moves it holds the row under a lease, as in work/leases.py. Milvus takes no such token, so a
+holder that was away for longer than its lease may still write what it had in hand. Whoever comes
+after it applies those changes once more, when no call of the other can be under way any longer.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from indexer.change_log import Change, newest_seq
+from indexer.database.transactions import Database
+from indexer.errors import GalleryNotFound, IndexerError
+from indexer.milvus.tables import index_collections, index_positions
+from indexer.models.tables import kept_models
+from indexer.tables import changes, galleries
+
+LEASE_S = 15.0
+GRACE_S = 60.0  # after which no call that was begun under a lost lease is under way
+
+
+class PositionLost(IndexerError):
+    """Another process moves the index on by now."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"the index of model {model} is another process's to move on")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """See tables.index_positions."""
+
+    stem: str
+    prefix: str | None
+    kind: str | None
+    seq: int
+    committed_at: datetime | None
+    again: tuple[int, int] | None
+    load_to: int | None
+    loaded_to: int
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether its collections are still being filled."""
+        return self.prefix is None or self.load_to is not None
+
+    @property
+    def loaded(self) -> float | None:
+        """How much of them is filled, in 0..1; None where all is."""
+        if not self.is_loading:
+            return None
+        return self.loaded_to / self.load_to if self.load_to else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a search must know of its gallery. newest_seq: of all changes. num_rows: None where the
+    gallery has no collection."""
+
+    gallery_id: int
+    newest_seq: int
+    position: Position | None
+    num_rows: int | None
+
+
+class IndexPositions:
+    """One model's position. Methods with a token raise PositionLost where it is no longer the
+    holder's; all raise DatabaseUnavailable."""
+
+    def __init__(self, database: Database, model: str) -> None:
+        self._database = database
+        self._model = model
+        self._mine = index_positions.c.model == model
+        self._parts = index_collections.c.model == model
+
+    def read(self) -> tuple[int, Position | None]:
+        """The newest change's number, and the position; None where there has been none."""
+        with self._database.read() as connection:
+            row = connection.execute(select(index_positions).where(self._mine)).one_or_none()
+            return newest_seq(connection), None if row is None else _position(row)
+
+    def look(self, gallery: str) -> Sight:
+        """Raises GalleryNotFound."""
+        newest = select(func.coalesce(func.max(changes.c.seq), 0)).scalar_subquery()
+        here = index_collections.c.gallery_id == galleries.c.id
+        found = select(
+            galleries.c.id, newest.label("newest"), index_collections.c.num_rows, index_positions
+        ).select_from(
+            galleries.outerjoin(index_positions, self._mine).outerjoin(
+                index_collections, self._parts & here
+            )
+        )
+        with self._database.read() as connection:
+            row = connection.execute(found.where(galleries.c.name == gallery)).one_or_none()
+        if row is None:
+            raise GalleryNotFound(gallery)
+        position = None if row.stem is None else _position(row)
+        return Sight(row.id, row.newest, position, row.num_rows)
+
+    def sizes(self) -> dict[int, int]:
+        """How many rows each gallery's collection has."""
+        columns = index_collections.c.gallery_id, index_collections.c.num_rows
+        with self._database.read() as connection:
+            return {
+                row[0]: row[1] for row in connection.execute(select(*columns).where(self._parts))
+            }
+
+    def claim(self) -> tuple[str, Position] | None:
+        """A token and the position, ours for LEASE_S; None while another has it."""
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            new = {
+                "model": self._model,
+                "stem": f"passerby_{secrets.token_hex(4)}",
+                "claimable_at": now,
+            }
+            connection.execute(self._database.insert(index_positions).on_conflict_do_nothing(), new)
+            free = self._mine & (index_positions.c.claimable_at <= now)
+            found = select(index_positions).where(free).with_for_update(skip_locked=True)
+            row = connection.execute(found).one_or_none()
+            if row is None:
+                return None
+            token = secrets.token_hex(16)
+            values: dict[str, Any] = {"lease_token": token, "claimable_at": _after(now, LEASE_S)}
+            if row.in_hand is not None:  # whoever had it did not get that done
+                values |= {
+                    "again_from": min(row.seq + 1, row.again_from or row.seq + 1),
+                    "again_to": max(row.in_hand, row.again_to or 0),
+                    "again_at": _after(now, GRACE_S),
+                    "in_hand": None,
+                }
+            connection.execute(update(index_positions).where(self._mine).values(values))
+            return token, _position(row)
+
+    def release(self, token: str) -> None:
+        """Give it back. What is in hand stays noted: a call that failed may still be carried out
+        there."""
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            self._change(connection, token, lease_token=None, claimable_at=now)
+
+    def take_in_hand(self, token: str, seq: int) -> None:
+        """The changes up to this one are going to be written; the lease begins anew."""
+        with self._database.write() as connection:
+            self._renew(connection, token, in_hand=seq)
+
+    def move(self, token: str, last: Change, sizes: Mapping[int, int | None]) -> None:
+        """Milvus has everything up to this change. sizes: of the collections that were written,
+        None for those that were dropped."""
+        with self._database.write() as connection:
+            self._renew(
+                connection, token, seq=last.seq, committed_at=last.committed_at, in_hand=None
+            )
+            self._put_sizes(connection, sizes)
+
+    def begin(
+        self, token: str, stem: str, kind: str, last: Change | None, load_to: int
+    ) -> Position:
+        """New collections are going to be filled from the rows, which hold the changes up to
+        `last`, and images up to load_to."""
+        with self._database.write() as connection:
+            self._renew(
+                connection,
+                token,
+                prefix=f"{stem}_{secrets.token_hex(4)}",
+                kind=kind,
+                seq=0 if last is None else last.seq,
+                committed_at=None if last is None else last.committed_at,
+                again_from=None,
+                again_to=None,
+                again_at=None,
+                load_to=load_to,
+                loaded_to=0,
+            )
+            connection.execute(delete(index_collections).where(self._parts))
+            row = connection.execute(select(index_positions).where(self._mine)).one()
+            return _position(row)
+
+    def note_loaded(self, token: str, loaded_to: int) -> None:
+        """The rows of images up to this one are in."""
+        with self._database.write() as connection:
+            self._renew(connection, token, loaded_to=loaded_to)
+
+    def finish(self, token: str, sizes: Mapping[int, int]) -> Position:
+        """All rows are in: the collections can be searched."""
+        with self._database.write() as connection:
+            self._renew(connection, token, load_to=None, loaded_to=None)
+            self._put_sizes(connection, sizes)
+            row = connection.execute(select(index_positions).where(self._mine)).one()
+            return _position(row)
+
+    def due_again(self) -> tuple[int, int] | None:
+        """The changes that are to be applied once more, by now."""
+        columns = index_positions.c.again_from, index_positions.c.again_to
+        with self._database.read() as connection:
+            due = index_positions.c.again_at <= self._database.now(connection)
+            row = connection.execute(select(*columns).where(self._mine & due)).one_or_none()
+        return None if row is None else (row.again_from, row.again_to)
+
+    def settle(self, token: str, sizes: Mapping[int, int | None]) -> None:
+        """They have been. sizes: as of `move`."""
+        with self._database.write() as connection:
+            self._renew(connection, token, again_from=None, again_to=None, again_at=None)
+            self._put_sizes(connection, sizes)
+
+    def dropped_models(self) -> list[str]:
+        """Others that have collections still, and are kept no longer."""
+        gone = select(kept_models.c.fingerprint).where(kept_models.c.dropped_at.is_not(None))
+        mine = index_positions.c.model
+        with self._database.read() as connection:
+            found = select(mine).where(mine.in_(gone), mine != self._model)
+            return list(connection.scalars(found))
+
+    def forget(self) -> None:
+        """There are no collections of this model any more."""
+        with self._database.write() as connection:
+            connection.execute(delete(index_collections).where(self._parts))
+            connection.execute(delete(index_positions).where(self._mine))
+
+    def renew(self, token: str) -> None:
+        """The lease begins anew."""
+        with self._database.write() as connection:
+            self._renew(connection, token)
+
+    def _renew(self, connection: Connection, token: str, **values: object) -> None:
+        until = _after(self._database.now(connection), LEASE_S)
+        self._change(connection, token, claimable_at=until, **values)
+
+    def _change(self, connection: Connection, token: str, **values: object) -> None:
+        held = self._mine & (index_positions.c.lease_token == token)
+        if not connection.execute(update(index_positions).where(held).values(**values)).rowcount:
+            raise PositionLost(self._model)
+
+    def _put_sizes(self, connection: Connection, sizes: Mapping[int, int | None]) -> None:
+        if not sizes:
+            return
+        written = self._parts & index_collections.c.gallery_id.in_(sizes)
+        connection.execute(delete(index_collections).where(written))
+        rows = [
+            {"model": self._model, "gallery_id": gallery_id, "num_rows": num_rows}
+            for gallery_id, num_rows in sizes.items()
+            if num_rows is not None
+        ]
+        if rows:
+            connection.execute(insert(index_collections), rows)
+
+
+def list_stems(database: Database) -> list[str]:
+    """What the names of collections begin with, of every model."""
+    with database.read() as connection:
+        return list(connection.scalars(select(index_positions.c.stem)))
+
+
+def _after(now: datetime, delay_s: float) -> datetime:
+    return now + timedelta(seconds=delay_s)
+
+
+def _position(row: Row[Any]) -> Position:
+    again = None if row.again_from is None else (row.again_from, row.again_to)
+    return Position(
+        stem=row.stem,
+        prefix=row.prefix,
+        kind=row.kind,
+        seq=row.seq,
+        committed_at=row.committed_at,
+        again=again,
+        load_to=row.load_to,
+        loaded_to=row.loaded_to or 0,
+    )
