@@ -19,6 +19,7 @@ from app.commands import (
     keys,
     maps,
     migrate,
+    models,
     search,
     server,
 )
@@ -45,6 +46,7 @@ for command in (
     search,
     maps,
     cases,
+    models,
     galleries,
     keys,
     audit,

@@ -148,6 +148,17 @@ KINDS: dict[str, Kind] = {
     # Maps
     "map_not_drawn": Kind(409, "No map yet", "POST /galleries/{gallery}/map asks for one."),
     "map_ended": Kind(409, "No map under way", "There is nothing to cancel."),
+    # Models
+    "model_not_kept": Kind(404, "No such model", "GET /models lists those that are kept."),
+    "model_unloadable": Kind(422, "Model can't be loaded", "Correct what `detail` names."),
+    "model_served": Kind(409, "Model is served", "Serve another one first."),
+    "model_incomplete": Kind(
+        409, "Model not complete", "Wait until `is_complete`: GET /models tells how far it is."
+    ),
+    "model_not_ready": Kind(
+        409, "Model not ready", "Wait until `not_ready` is empty, or see why they can't load it."
+    ),
+    "no_previous_model": Kind(409, "Nothing to roll back to", "Serve a kept model by its name."),
     # Cases
     "case_not_found": Kind(404, "No such case", "GET /galleries/{gallery}/cases lists them."),
     "case_exists": Kind(409, "Case exists", "Use it, or choose another name."),
@@ -193,6 +204,11 @@ INDEXER_CODES: dict[type[Exception], str] = {
     indexer.KeyReused: "idempotency_key_reused",
     indexer.MapNotDrawn: "map_not_drawn",
     indexer.MapEnded: "map_ended",
+    indexer.ModelNotKept: "model_not_kept",
+    indexer.ModelServed: "model_served",
+    indexer.ModelIncomplete: "model_incomplete",
+    indexer.ModelNotReady: "model_not_ready",
+    indexer.NoPreviousModel: "no_previous_model",
     indexer.CaseNotFound: "case_not_found",
     indexer.CaseExists: "case_exists",
     indexer.CaseClosed: "case_closed",

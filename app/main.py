@@ -28,6 +28,7 @@ from app.routes import (
     keys,
     map_page,
     maps,
+    models,
     pages,
     search,
 )
@@ -73,7 +74,20 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_middleware(Gate)
     app.add_middleware(RequestFrame, settings=settings)
     problems.install(app)
-    apis = (search, galleries, maps, images, frames, imports, cases, keys, erasures, health, docs)
+    apis = (
+        search,
+        galleries,
+        maps,
+        images,
+        frames,
+        imports,
+        cases,
+        models,
+        keys,
+        erasures,
+        health,
+        docs,
+    )
     for routes in (*apis, import_pages, map_page, case_add_page, case_pages):
         app.include_router(routes.router)
     pages.install(app)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from app.access.shown import Shown
+from app.models.encoders import Encoders
 from app.models.follower import ModelFollower
 from app.models.loaded import LoadedModel
 from app.monitoring.metrics import Metrics
@@ -42,6 +43,7 @@ class Services:
     model: LoadedModel
     """What this request is answered by."""
     models: ModelFollower
+    encoders: Encoders
     worker: Worker | None
     watches: Watches
     metrics: Metrics

@@ -91,6 +91,7 @@ def build_services(
         store,
         models.served,
         models,
+        encoders,
         worker,
         watches,
         metrics,
@@ -251,6 +252,16 @@ def build_map_runner(
     return runner
 
 
+def open_encoders(settings: Settings, encoder: Encoder | None = None) -> Encoders:
+    """Of this process, none loaded yet. encoder: what every name loads, in place of what it
+    names."""
+
+    def load(name: str) -> Encoder:
+        return encoder or load_encoder(settings.model_copy(update={"model": name}))
+
+    return Encoders(load)
+
+
 def open_models(
     settings: Settings,
     catalogue: Catalogue,
@@ -259,14 +270,9 @@ def open_models(
 ) -> tuple[Encoders, Choice]:
     """The encoders of this process, and the model that it begins with, which is among them.
 
-    encoder: what every name loads, in place of what it names. Raises CommandError,
-    DatabaseUnavailable.
+    encoder: see open_encoders. Raises CommandError, DatabaseUnavailable.
     """
-
-    def load(name: str) -> Encoder:
-        return encoder or load_encoder(settings.model_copy(update={"model": name}))
-
-    encoders = Encoders(load)
+    encoders = open_encoders(settings, encoder)
     return encoders, choose(catalogue.models, encoders, full_name(settings.model))
 
 

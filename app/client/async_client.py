@@ -18,6 +18,7 @@ from app.client import (
     image_calls,
     import_calls,
     map_calls,
+    model_calls,
     search_calls,
     trust_calls,
 )
@@ -205,6 +206,12 @@ class AsyncPasserby(_Sender):
     follow_map = talk_of(map_calls.follow_map)
     cancel_map = call_of(map_calls.cancel_map)
     map_points = call_of(map_calls.map_points)
+
+    models = call_of(model_calls.models)
+    keep_model = call_of(model_calls.keep_model)
+    serve_model = call_of(model_calls.serve_model)
+    roll_back_model = call_of(model_calls.roll_back_model)
+    drop_model = call_of(model_calls.drop_model)
 
     cases = call_of(case_calls.cases)
     case = call_of(case_calls.case)

@@ -20,13 +20,21 @@ from app.imports.cancel import cancel_on_record
 from app.imports.intake import Received, of_file, of_place, start
 from app.imports.schemas import EntryOutcome, EntryState, ImportSummary
 from app.imports.views import show_entry, show_import
-from app.loading import read_model_card
+from app.loading import full_name, read_model_card
+from app.models.on_record import (
+    drop_on_record,
+    keep_on_record,
+    roll_back_on_record,
+    switch_on_record,
+)
+from app.models.schemas import ModelSummary
 from app.models.start import FIRST
+from app.models.views import show_model, show_models
 from app.saving import saving
 from app.schemas import GallerySummary
 from app.settings import load_settings
 from app.views import show_audit_row, show_gallery, show_key
-from app.wiring import open_catalogue, open_data
+from app.wiring import open_catalogue, open_data, open_encoders
 from indexer.erasure.deletion import delete_gallery
 from indexer.records import GalleryChanges
 
@@ -148,6 +156,27 @@ class LocalDesk:
         with saving(path) as target:
             for chunk in export.chunks():
                 target.write(chunk)
+
+    def models(self) -> list[ModelSummary]:
+        return show_models(self._catalogue)
+
+    def keep_model(self, name: str) -> ModelSummary:
+        name = full_name(name) or name
+        encoder = open_encoders(self._settings).named(name)
+        model = keep_on_record(self._catalogue, command_caller(), name, encoder)
+        return show_model(self._catalogue, model.fingerprint)
+
+    def serve_model(self, fingerprint: str, *, force: bool = False) -> ModelSummary:
+        switch_on_record(self._catalogue, command_caller(), fingerprint, force=force)
+        return show_model(self._catalogue, fingerprint)
+
+    def roll_back_model(self, served: str, *, force: bool = False) -> ModelSummary:
+        caller = command_caller()
+        model = roll_back_on_record(self._catalogue, caller, served=served, force=force)
+        return show_model(self._catalogue, model.fingerprint)
+
+    def drop_model(self, fingerprint: str) -> None:
+        drop_on_record(self._catalogue, command_caller(), fingerprint)
 
     def _model(self) -> ModelEntry:
         served = self._catalogue.models.served()

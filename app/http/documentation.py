@@ -27,6 +27,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "map", "description": "A gallery on a plane, pictures that look alike together."},
     {"name": "imports", "description": "Thousands of pictures at once, as jobs."},
     {"name": "cases", "description": "Hits collected with notes, and exported."},
+    {"name": "models", "description": "What pictures are embedded by, and searches use."},
     {"name": "access", "description": "Keys, and who did what."},
     {"name": "service", "description": "Is it alive, is it ready, what do its problems mean."},
 ]

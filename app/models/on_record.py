@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.access.audit import put_on_record
 from app.access.caller import Caller
 from indexer.catalogue import Catalogue
+from indexer.errors import ModelServed, NoPreviousModel
 from indexer.models.kept import KeptModel
 from indexer.protocols import TextEncoder
 
@@ -33,17 +34,33 @@ def switch_on_record(
     return catalogue.models.switch(fingerprint, force=force, by_setting=by_setting)
 
 
-def roll_back_on_record(catalogue: Catalogue, caller: Caller, *, force: bool) -> KeptModel:
-    """Searches use the model again that they used before. Raises as KeptModels.roll_back,
-    StorageFull."""
-    _record(catalogue, caller, f"roll back{', forced' if force else ''}")
+def roll_back_on_record(
+    catalogue: Catalogue, caller: Caller, *, served: str | None, force: bool
+) -> KeptModel:
+    """Searches use the model again that they used before. served: the one that they use; where they
+    use another by now, nothing is done.
+
+    Raises as KeptModels.roll_back, StorageFull.
+    """
+    kept = catalogue.models.all()
+    if served is not None:
+        for model in kept:
+            if model.is_served and model.fingerprint != served:
+                return model
+    before = next((model.fingerprint for model in kept if model.is_previous), None)
+    if before is None:
+        raise NoPreviousModel
+    if not force:
+        catalogue.models.require_servable(before)
+    _record(catalogue, caller, f"roll back to {before}{', forced' if force else ''}")
     return catalogue.models.roll_back(force=force)
 
 
 def drop_on_record(catalogue: Catalogue, caller: Caller, fingerprint: str) -> None:
     """It is kept no longer, and its vectors go. Raises ModelNotKept, ModelServed, StorageFull,
     DatabaseUnavailable."""
-    catalogue.models.find(fingerprint)
+    if catalogue.models.find(fingerprint).is_served:
+        raise ModelServed(fingerprint)
     _record(catalogue, caller, f"drop {fingerprint}")
     catalogue.models.drop(fingerprint)
 

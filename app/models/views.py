@@ -1,0 +1,44 @@
+"""Kept models, told in the API's words."""
+
+from __future__ import annotations
+
+from app.models.schemas import ModelSummary
+from indexer.catalogue import Catalogue
+from indexer.models.kept import KeptModel, Progress
+
+_JUST_KEPT = Progress(embedded=0, total=0, failed=0, is_complete=False)
+
+
+def show_models(catalogue: Catalogue) -> list[ModelSummary]:
+    """All of them, the served one first. Raises DatabaseUnavailable."""
+    progress, processes = catalogue.models.progress(), catalogue.models.serving.live()
+
+    def show(model: KeptModel) -> ModelSummary:
+        now = progress.get(model.fingerprint, _JUST_KEPT)
+        return ModelSummary(
+            fingerprint=model.fingerprint,
+            name=model.name,
+            dim=model.dim,
+            added_at=model.added_at,
+            is_served=model.is_served,
+            is_previous=model.is_previous,
+            declined_at=model.declined_at,
+            total=now.total,
+            embedded=now.embedded,
+            failed=now.failed,
+            missing=now.missing,
+            is_complete=now.is_complete,
+            not_ready=[
+                f"{one.process} on {one.host}"
+                for one in processes
+                if model.fingerprint not in one.ready
+            ],
+        )
+
+    return [show(model) for model in catalogue.models.all()]
+
+
+def show_model(catalogue: Catalogue, fingerprint: str) -> ModelSummary:
+    """One of them. Raises ModelNotKept, DatabaseUnavailable."""
+    catalogue.models.find(fingerprint)
+    return next(one for one in show_models(catalogue) if one.fingerprint == fingerprint)
