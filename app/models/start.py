@@ -55,9 +55,6 @@ def choose_served(kept: KeptModels, encoders: Encoders, name: str | None) -> Cho
             wanted.name,
         )
         served = kept.switch(wanted.fingerprint, force=True, by_setting=True)
-    # Until a worker makes the vectors of more than one model.
-    if wanted is not None and not wanted.is_served:
-        served = kept.switch(wanted.fingerprint, force=True, by_setting=True)
     return Choice(served, None if wanted is None else wanted.fingerprint)
 
 

@@ -35,8 +35,9 @@ def test_setting_is_served_at_once_by_a_new_database_alone(catalogue: Catalogue)
     kept = catalogue.models
     assert choose_served(kept, Encoders(load), None).served.name == "small"
     choice = choose_served(kept, Encoders(load), "coarse")
-    assert choice.wanted == "colour-coarse"
-    assert {model.name for model in kept.all()} == {"small", "coarse"}
+    assert (choice.served.name, choice.wanted) == ("small", "colour-coarse")
+    assert [model.name for model in kept.all()] == ["small", "coarse"]
+    kept.switch("colour-coarse")
     assert choose_served(kept, Encoders(load), None) == Choice(kept.find("colour-coarse"))
 
 

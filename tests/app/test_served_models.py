@@ -1,4 +1,5 @@
-"""Any model is served: the setting names another one, pictures are embedded anew, and found."""
+"""Any model is served: the setting names another one, pictures are embedded by it too, and then it
+is searched by."""
 
 from __future__ import annotations
 
@@ -47,11 +48,14 @@ def test_service_goes_over_to_any_imported_model(tmp_path: Path, models: list[st
             if model == models[0]:
                 services.catalogue.create_gallery("street")
                 api.fill(*files.items())
-            # Not api.wait: nothing is pending until the worker has seen that the model is another.
-            index = services.model.live_index
-            wait_until(lambda index=index: index.status().indexed == len(files), 60)  # type: ignore[misc]
+
+            def is_served(api: Api = api, model: str = encoder.fingerprint) -> bool:
+                found = api.search(text=TEXT).json()
+                assert found["indexed"] == len(files), "no search is of some pictures alone"
+                return bool(found["model"] == model)
+
+            wait_until(is_served, 60)
             answer = api.search(text=TEXT).json()
-        assert answer["model"] == encoder.fingerprint
         assert answer["indexed"] == len(files)
         scores = {hit["file_name"]: hit["score"] for hit in answer["results"]}
         assert scores == pytest.approx(score_by_hand(encoder, tmp_path, [*files]), abs=0.02)
