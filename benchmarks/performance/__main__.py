@@ -28,6 +28,8 @@ TOPICS: tuple[str, ...] = (
     "start",
     "serving",
     "cache",
+    "claims",
+    "growth",
     "gpu",
 )
 RESULTS = Path(__file__).parents[1] / "results.json"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 from benchmarks.performance.row import Row, Size
 
 
 def measure_apart(topic: str, size: Size) -> list[Row]:
     """A topic's rows, from a fresh process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (topic, size))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:  # whose process may begin others, unlike a Pool's
+        return pool.submit(measure, topic, size).result()
 
 
 def measure(topic: str, size: Size) -> list[Row]:

@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -112,14 +112,20 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, checkpoint: Path, *, constant: bool = False) -> Iterator[Service]:
-    """The program over this data folder until the block is left."""
+def serving(
+    folder: Path,
+    checkpoint: Path,
+    *,
+    constant: bool = False,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Service]:
+    """The program over this data folder until the block is left. settings: others than its own."""
     words = [sys.executable, "-m", "benchmarks.performance.service"]
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
             [*words, *(["--constant"] if constant else [])],
             cwd=ROOT,
-            env=_environment(folder, checkpoint),
+            env=environment(folder, checkpoint) | dict(settings or {}),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -135,7 +141,7 @@ def serving(folder: Path, checkpoint: Path, *, constant: bool = False) -> Iterat
             process.wait(_STOP_S)
 
 
-def _environment(folder: Path, checkpoint: Path) -> dict[str, str]:
+def environment(folder: Path, checkpoint: Path) -> dict[str, str]:
     """No setting of the service that is at home here: that one's database is not to be asked."""
     prefix = "PASSERBY_"
     others = {name: os.environ[name] for name in os.environ if not name.upper().startswith(prefix)}
@@ -231,12 +237,16 @@ def answer_the_same() -> None:
 
 
 def main() -> None:
-    from app.commands.server import run_server
+    from app.commands.server import run_server, run_servers
     from app.settings import load_settings
 
     if "--constant" in sys.argv[1:]:
         answer_the_same()
-    run_server(load_settings(), with_worker=False)
+    settings = load_settings()
+    if settings.processes > 1:
+        run_servers(settings)
+    else:
+        run_server(settings, with_worker=False)
 
 
 if __name__ == "__main__":
