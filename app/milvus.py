@@ -25,6 +25,11 @@ def find_milvus(settings: Settings, dim: int) -> MilvusServer | None:
             package = module.replace("_", "-")
             raise CommandError(f"PASSERBY_MILVUS_URI needs {package}: pip install {package}")
     if not uri.startswith("http"):
+        if settings.processes > 1:
+            raise CommandError(
+                f"PASSERBY_MILVUS_URI: a file is one process's alone, and PASSERBY_PROCESSES is "
+                f"{settings.processes}: name a Milvus at an address"
+            )
         uri = str(Path(uri).absolute())
         if not Path(uri).parent.is_dir():
             raise CommandError(f"PASSERBY_MILVUS_URI: there is no folder {Path(uri).parent}")

@@ -56,8 +56,8 @@ class Loader:
         """From where a loader was."""
         assert position.prefix is not None
         there = set(self._server.list_collections())
-        if position.prefix not in there:
-            self._server.create_marker(position.prefix)
+        self._server.drop(position.prefix)  # it may be half made
+        self._server.create_marker(position.prefix)
         self._server.write_marker(
             position.prefix, position.seq, to_microseconds(position.committed_at)
         )

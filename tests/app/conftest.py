@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.wiring import build_services
 from tests.app.files import picture
 from tests.conftest import ColourEncoder
+from tests.milvus_lite import Lite
 
 URL = "http://127.0.0.1:8000"
 
@@ -71,8 +72,14 @@ class Api:
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", database_url=database_url)
+def settings(database_url: str, tmp_path: Path, index_kind: str) -> Iterator[Settings]:
+    settings = Settings(data_dir=tmp_path / "data", database_url=database_url)
+    if index_kind == "memory":
+        yield settings
+        return
+    lite = Lite(tmp_path / "lite").start()
+    yield settings.model_copy(update={"milvus_uri": lite.uri, "milvus_index": "FLAT"})
+    lite.stop()
 
 
 @pytest.fixture
@@ -114,6 +121,15 @@ def assert_problem(response: Response, status: int, code: str) -> dict[str, Any]
     assert "Traceback" not in response.text
     assert 'File "' not in response.text
     return document
+
+
+@pytest.fixture(params=["memory"])
+def index_kind(request: pytest.FixtureRequest) -> str:
+    """Both answer alike, see tests/indexer/test_index_contract.py; some ask for `both_indexes`."""
+    return str(request.param)
+
+
+both_indexes = pytest.mark.parametrize("index_kind", ["memory", "milvus"], indirect=True)
 
 
 @pytest.fixture(params=["sqlite"])

@@ -18,7 +18,7 @@ from app.query.schemas import MAX_CURSOR_CHARS, SearchRequest
 from app.schemas import MAX_ID
 from indexer.records import Generation, Hit, Place
 from indexer.tables import changes
-from tests.app.conftest import Api, assert_problem, both_databases
+from tests.app.conftest import Api, assert_problem, both_databases, both_indexes
 from tests.app.files import picture
 
 
@@ -63,6 +63,7 @@ def test_pages_join_to_the_whole_ranking(api: Api) -> None:
 
 
 @both_databases
+@both_indexes
 def test_pages_hold_while_pictures_come_and_go(api: Api) -> None:
     fill(api, 9)
     first = api.search(text="red", limit=50).json()["results"]

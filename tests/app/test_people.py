@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.settings import Settings
-from tests.app.conftest import Api, assert_problem, both_databases
+from tests.app.conftest import Api, assert_problem, both_databases, both_indexes
 from tests.app.files import picture
 
 SEEN = {
@@ -23,8 +22,8 @@ COLOURS = {"red1": ("red", 0), "red2": ("red", 7), "red3": ("red", 9), "green": 
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", database_url=database_url, person_cosine=0.97)
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"person_cosine": 0.97})
 
 
 @pytest.fixture
@@ -35,6 +34,7 @@ def seen(api: Api) -> dict[str, int]:
 
 
 @both_databases
+@both_indexes
 def test_people_come_with_their_sightings_in_the_order_of_time(
     api: Api, seen: dict[str, int]
 ) -> None:
@@ -140,6 +140,7 @@ def all_pages(api: Api, **asked: Any) -> Iterator[dict[str, Any]]:
 
 
 @both_databases
+@both_indexes
 def test_pages_of_people_hold_while_pictures_come_and_go(api: Api) -> None:
     object.__setattr__(api.services, "person_cosine", 0.999)
     first = api.fill(*crowd(30))

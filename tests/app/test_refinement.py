@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.query.refinement import refine
-from tests.app.conftest import Api, assert_problem, both_databases
+from tests.app.conftest import Api, assert_problem, both_databases, both_indexes
 from tests.app.files import picture
 
 
@@ -25,6 +25,7 @@ def test_refine_moves_towards_the_liked_and_away_from_the_unliked() -> None:
 
 
 @both_databases
+@both_indexes
 def test_marks_change_the_ranking(api: Api) -> None:
     red, green, blue, green_too = api.fill(
         *((f"{n}.jpg", picture(c, n)) for n, c in enumerate(("red", "green", "blue", "green")))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.app.conftest import Api, assert_problem, both_databases
+from tests.app.conftest import Api, assert_problem, both_databases, both_indexes
 from tests.app.files import picture
 from tests.conftest import ColourEncoder
 
@@ -26,6 +26,7 @@ def street(api: Api) -> dict[str, int]:
 
 
 @both_databases
+@both_indexes
 def test_search_ranks_and_describes(api: Api, street: dict[str, int]) -> None:
     found = api.search(text="someone in red", limit=2).json()
     first, second = found["results"]
@@ -54,12 +55,14 @@ FILTERS: list[tuple[dict[str, object], set[str]]] = [
 
 
 @both_databases
+@both_indexes
 def test_search_filters(api: Api, street: dict[str, int]) -> None:
     for filters, expected in FILTERS:
         found = api.search(text="anyone", filters=filters).json()["results"]
         assert {hit["image_id"] for hit in found} == {street[name] for name in expected}, filters
 
 
+@both_indexes
 def test_search_leaves_out_low_scores(api: Api, street: dict[str, int]) -> None:
     everything = api.search(text="green").json()["results"]
     least = everything[1]["score"]
@@ -69,6 +72,7 @@ def test_search_leaves_out_low_scores(api: Api, street: dict[str, int]) -> None:
 
 
 @both_databases
+@both_indexes
 def test_search_by_picture_leaves_itself_out(api: Api, street: dict[str, int]) -> None:
     (like_red,) = api.fill(("another.jpg", picture("red", 7)))
     found = api.search(image_id=street["red"], limit=3).json()["results"]

@@ -25,9 +25,10 @@ from indexer.milvus.tables import index_positions
 from indexer.milvus.traces import look_in_milvus
 from indexer.models.kept import KeptModels
 from tests.indexer.backups import Backup
-from tests.indexer.milvus import Lite, make_index
+from tests.indexer.milvus import make_index
 from tests.indexer.steps import wait_until
 from tests.indexer.test_index_contract import DIM, FILTERS, MODEL, Both
+from tests.milvus_lite import Lite
 
 Start = Callable[..., MilvusIndex]
 
