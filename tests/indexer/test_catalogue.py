@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
-from indexer.catalogue import Catalogue
+from indexer.catalogue import Catalogue, _cameras_of
 from indexer.errors import (
     BadMetadata,
     GalleryExists,
@@ -127,6 +129,28 @@ def test_cameras_are_those_of_the_gallery(
     add(catalogue, store, pictures.noise(2), "g", camera="a")
     add(catalogue, store, pictures.noise(3), "g")
     assert catalogue.cameras("g") == ["a", "b"]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_cameras_are_found_without_reading_the_gallery(catalogue: Catalogue) -> None:
+    """Each page asks for them, of millions of pictures too."""
+    gallery_id = catalogue.create_gallery("g").id
+    rows = text(
+        "INSERT INTO images (gallery_id, sha256, crop, file_name, content_type, size_bytes,"
+        " width_px, height_px, camera, tags, state, created_at, claimable_at)"
+        " SELECT :gallery, n::text, '', '', '', 1, 1, 1, nullif('c' || n % 3, 'c0'), '[]',"
+        " 'searchable', now(), now() FROM generate_series(1, 3000) n"
+    )
+    with catalogue.database.write() as connection:
+        connection.execute(rows, {"gallery": gallery_id})
+        connection.execute(text("ANALYZE images"))
+        compiled = _cameras_of(gallery_id).compile(
+            catalogue.database.engine, compile_kwargs={"literal_binds": True}
+        )
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE) {compiled}").scalars().all()
+    read = [int(found) for found in re.findall(r"rows=(\d+)(?:\.00)? loops", "".join(plan))]
+    assert max(read) < 10, plan
+    assert catalogue.cameras("g") == ["c1", "c2"]
 
 
 def test_missing_images_are_named_or_left_out(
