@@ -26,6 +26,7 @@ from indexer.erasure.retention import expire
 from indexer.erasure.survey import is_another_storage
 from indexer.figures import read_figures
 from indexer.records import GalleryChanges
+from indexer.state_counts import StateCounts
 from indexer.storage.object_store import ObjectStore
 from tests.postgresql import running_postgresql
 
@@ -78,7 +79,8 @@ def _ask(url: str, folder: Path, num_pictures: int) -> Iterator[Row]:
     questions: dict[str, Callable[[], object]] = {
         "rows of 10 hits": partial(catalogue.images, some),
         "a search's gallery": partial(catalogue.gallery_id, GALLERY),
-        "counts of a gallery": partial(catalogue.gallery, GALLERY),
+        "counts of a gallery, made anew": partial(_count_anew, catalogue),
+        "counts of a gallery, on a page": partial(catalogue.gallery, GALLERY),
         "a gallery's cameras": partial(catalogue.cameras, GALLERY),
         "figures for Prometheus": partial(read_figures, catalogue.database),
         "progress of models": catalogue.models.progress,
@@ -100,6 +102,11 @@ def _time(ask: Callable[[], object]) -> float:
     started = time.perf_counter()
     ask()
     return time.perf_counter() - started
+
+
+def _count_anew(catalogue: Catalogue) -> None:
+    with catalogue.database.read() as connection:
+        StateCounts().read(connection, [1])
 
 
 def _read_all(catalogue: Catalogue) -> None:
