@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -14,6 +15,9 @@ from app.errors import CommandError
 if TYPE_CHECKING:
     from app.commands.desk import Desk
     from app.models.schemas import ModelSummary
+    from indexer.models.kept import KeptModel
+
+Named = TypeVar("Named", "ModelSummary", "KeptModel")
 
 LOOK_EVERY_S = 0.5
 
@@ -113,8 +117,12 @@ def drop(model: ModelWord, server: Server = None, data_dir: DataDir = None) -> N
 
 
 def _find(desk: Desk, word: str) -> ModelSummary:
+    """Raises CommandError."""
+    return pick_model(desk.models(), word)
+
+
+def pick_model(kept: Sequence[Named], word: str) -> Named:
     """The model that is meant. Raises CommandError where that is none, or several."""
-    kept = desk.models()
     found = [one for one in kept if one.name == word or one.fingerprint.startswith(word)]
     if len(found) == 1:
         return found[0]

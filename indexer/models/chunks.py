@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, literal_column, s
 from indexer import change_log
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
-from indexer.models.ranges import is_covered
+from indexer.models.ranges import is_covered, is_open
 from indexer.models.tables import model_chunks, model_failures
 from indexer.records import Box
 from indexer.tables import embeddings, galleries, images
@@ -57,16 +57,24 @@ class ChunkWork:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._leases = self._leases_of(None)
+        self._leases = self._leases_of(literal_column("state != 'done'"))
+
+    def open_ids(self, model: str) -> list[int]:
+        """The chunks of a model that are not done, whoever works on them."""
+        columns = model_chunks.c
+        mine = select(columns.id).where(columns.model == model, is_open).order_by(columns.id)
+        with self._database.read() as connection:
+            return list(connection.scalars(mine))
 
     def claim(self, models: Sequence[str], lease_s: float) -> Chunk | None:
         """The first chunk that nobody works on of the first of these models that has one."""
-        for model in models:
-            with self._database.write() as connection:
-                row = self._leases_of(model).claim(connection, lease_s, state="running")
-            if row is not None:
-                return _chunk(row, lease_s)
-        return None
+        of = model_chunks.c.model
+        claims = (self._claim(of == model, lease_s) for model in models)
+        return next((chunk for chunk in claims if chunk is not None), None)
+
+    def claim_one(self, chunk_id: int, lease_s: float) -> Chunk | None:
+        """This chunk; None where it is done, or somebody works on it."""
+        return self._claim(model_chunks.c.id == chunk_id, lease_s)
 
     def pictures(self, chunk: Chunk) -> list[ChunkPicture]:
         """What is left to do of it, by id."""
@@ -145,14 +153,18 @@ class ChunkWork:
                 connection, chunk.lease, delay_s, count_attempt=count_attempt, state="waiting"
             )
 
-    def _leases_of(self, model: str | None) -> Leases:
+    def _claim(self, which: ColumnElement[bool], lease_s: float) -> Chunk | None:
         # Not a parameter: a prepared plan could not use the index of open chunks then.
-        unfinished: ColumnElement[bool] = literal_column("state != 'done'")
-        mine = unfinished if model is None else (model_chunks.c.model == model) & unfinished
+        leases = self._leases_of(which & literal_column("state != 'done'"))
+        with self._database.write() as connection:
+            row = leases.claim(connection, lease_s, state="running")
+        return None if row is None else _chunk(row, lease_s)
+
+    def _leases_of(self, unfinished: ColumnElement[bool]) -> Leases:
         return Leases(
             self._database,
             model_chunks,
-            unfinished=mine,
+            unfinished=unfinished,
             running="running",
             order=(model_chunks.c.id,),
         )

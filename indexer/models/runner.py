@@ -72,34 +72,45 @@ class ChunkEmbedder:
         """
         by_model = {encoder.fingerprint: encoder for encoder in encoders}
         chunk = self.work.claim(list(by_model), self._lease_s)
-        if chunk is None:
-            return None
+        if chunk is not None:
+            self._embed_all(chunk, by_model[chunk.model])
+        return chunk
+
+    def run_chunk(self, chunk_id: int, encoder: ImageEncoder) -> int | None:
+        """Embed this chunk, of the encoder's model; how many vectors that gave. None where it is
+        done, or somebody works on it. Raises as run_once."""
+        chunk = self.work.claim_one(chunk_id, self._lease_s)
+        return None if chunk is None else self._embed_all(chunk, encoder)
+
+    def _embed_all(self, chunk: Chunk, encoder: ImageEncoder) -> int:
         try:
-            self._work_on(chunk, by_model[chunk.model])
+            return self._work_on(chunk, encoder)
         except LeaseLost as error:
             log.warning("%s", error)
+            return 0
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             is_faulty = isinstance(error, Exception) and not isinstance(error, IndexerError)
             with suppress(IndexerError):  # else its lease ends by itself
                 self.work.give_back(chunk, _AGAIN_S, count_attempt=is_faulty)
             raise
-        return chunk
 
-    def _work_on(self, chunk: Chunk, encoder: ImageEncoder) -> None:
+    def _work_on(self, chunk: Chunk, encoder: ImageEncoder) -> int:
         self._pace.begin(encoder)
         left = self._without_killer(chunk, self.work.pictures(chunk))
+        num_embedded = 0
         for pictures, outcomes in self._decoded(chunk, left, encoder):
             vectors_ND, reasons = self._embed(pictures, outcomes, encoder)
             done = [picture for picture in pictures if picture.image_id not in reasons]
             for image_id, reason in reasons.items():
                 log.warning("model %s: no vector of image %d: %s", chunk.model, image_id, reason)
-            self.work.commit(chunk, done, vectors_ND, reasons)
+            num_embedded += self.work.commit(chunk, done, vectors_ND, reasons)
             self._on_commit()
             if self._is_stopping():
                 self.work.give_back(chunk)
-                return
+                return num_embedded
         if self.work.end(chunk):
             log.info("model %s has a vector of every picture that it can embed", chunk.model)
+        return num_embedded
 
     def _without_killer(self, chunk: Chunk, left: list[ChunkPicture]) -> list[ChunkPicture]:
         """End a picture whose workers vanished each time."""
