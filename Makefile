@@ -15,7 +15,7 @@ help: ## Show these targets
 demo: $(VENV)/installed ## Draw a gallery of people, index it and serve it on 127.0.0.1:8000
 	$(BIN)/passerby demo
 
-test: $(VENV)/installed chromium prometheus network ## Run every test: SQLite, PostgreSQL and a real browser
+test: $(VENV)/installed chromium prometheus caddy network ## Run every test: SQLite, PostgreSQL and a real browser
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES)
 
 soak: $(VENV)/installed ## Run the long proofs, hours: SOAK_MINUTES=3 SOAK_PICTURES=2000 for a short look
@@ -59,16 +59,15 @@ chromium:
 		echo 'The browser tests need Chromium: sudo apt-get install -y chromium'; exit 1; \
 	fi
 
-# Unpacked beside the environment: installed, its service would start.
-.PHONY: prometheus
-prometheus: $(VENV)/installed
-	@{ command -v prometheus && command -v promtool; } >/dev/null && exit 0; \
-	test -x $(VENV)/prometheus/usr/bin/promtool && exit 0; \
-	command -v apt-get >/dev/null || { echo 'The tests of alarms need prometheus and promtool'; exit 1; }; \
-	echo 'Fetching Prometheus for the tests of alarms'; cd $(VENV) && rm -f prometheus_*.deb; \
-	apt-get download -qq prometheus 2>/dev/null \
-		|| { apt-get update -qq && apt-get download -qq prometheus; } || exit 1; \
-	dpkg -x prometheus_*.deb prometheus && rm prometheus_*.deb
+# Unpacked beside the environment: installed, their services would start.
+.PHONY: prometheus caddy
+prometheus caddy: $(VENV)/installed
+	@{ command -v $@ || test -d $(VENV)/$@; } >/dev/null && exit 0; \
+	command -v apt-get >/dev/null || { echo 'Tests need $@ from Debian'; exit 1; }; \
+	echo 'Fetching $@ for tests'; cd $(VENV) && rm -f $@_*.deb; \
+	apt-get download -qq $@ 2>/dev/null \
+		|| { apt-get update -qq && apt-get download -qq $@; } || exit 1; \
+	dpkg -x $@_*.deb $@ && rm $@_*.deb
 
 # The tests of docker-compose.yml lay out networks: as root, or not at all.
 .PHONY: network

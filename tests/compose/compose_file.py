@@ -51,6 +51,7 @@ class Service:
     tmpfs: tuple[str, ...] = ()
     read_only: bool = False
     cap_drop: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()
     ports: tuple[tuple[str, int, int], ...] = ()  # (host address, host port, container's port)
     depends_on: Mapping[str, tuple[str, bool]] = field(default_factory=dict)  # condition, required
@@ -58,6 +59,7 @@ class Service:
     restart: str = "no"
     scale: int = 1
     stop_grace_s: float = 10.0
+    needs_gpu: bool = False
 
 
 def read_compose_file(folder: Path, variables: Mapping[str, str]) -> dict[str, Service]:
@@ -130,6 +132,7 @@ def _service(
         tmpfs=tuple(text.partition(":")[0] for text in said.get("tmpfs", ())),
         read_only=said.get("read_only", False),
         cap_drop=tuple(said.get("cap_drop", ())),
+        cap_add=tuple(said.get("cap_add", ())),
         security_opt=tuple(said.get("security_opt", ())),
         ports=tuple(_port(text) for text in said.get("ports", ())),
         depends_on=_depends_on(said.get("depends_on", {})),
@@ -137,6 +140,7 @@ def _service(
         restart=str(said.get("restart", "no")),
         scale=int(said.get("scale", 1)),
         stop_grace_s=_seconds(said.get("stop_grace_period", "10s")),
+        needs_gpu="deploy" in said,  # which reserves devices, and says nothing else
     )
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.compose.engine import Engine, copy_checkout
 
+NAMES = {"db.example.org": "postgres", "minio.example.org": "", "search.example.org": "proxy"}
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
@@ -18,5 +20,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     missing = [name for name in ("ip", "curl", "nsenter", "setpriv") if not shutil.which(name)]
     if os.geteuid() != 0 or missing:
         pytest.skip(f"needs root and {', '.join(missing) or 'its namespaces'}")
-    with Engine(copy_checkout(Path(tmp_path_factory.mktemp("host"), "passerby"))) as engine:
+    checkout = copy_checkout(Path(tmp_path_factory.mktemp("host"), "passerby"))
+    with Engine(checkout, NAMES) as engine:
         yield engine

@@ -188,13 +188,15 @@ def _spec(
     return {
         "user": f"{number}:{gid or number}",
         "cap_drop": service.cap_drop,
+        "cap_add": service.cap_add,
         "security_opt": service.security_opt,
         "read_only": service.read_only,
         "tmpfs": service.tmpfs,
-        "mounts": [*_outermost(own), *brought, *mounts],
+        "mounts": [*([] if image.root else _outermost(own)), *brought, *mounts],
         "environment": variables,
         "command": [*image.entrypoint, *(command or service.command or image.command)],
         "folder": image.folder,
+        "image_root": str(image.root) if image.root else "",
         "etc": {
             "passwd": "\n".join(lines) + "\n",
             "group": "".join(f"{who}:x:{id_}:\n" for who, id_ in users.items()),

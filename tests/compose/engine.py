@@ -37,7 +37,7 @@ from tests.compose.project import Project, last_lines
 from tests.compose.words import Terminal, parse, profiles_on
 
 _CLIENT = Path(__file__).parent / "docker.py"
-_SCRIPT_TIMEOUT_S = 240.0
+_SCRIPT_TIMEOUT_S = 280.0
 
 
 def copy_checkout(folder: Path) -> Path:
@@ -50,9 +50,11 @@ def copy_checkout(folder: Path) -> Path:
 
 
 class Engine:
-    """One project on a host of its own. close() ends all of it; or use it as a context manager."""
+    """One project on a host of its own. close() ends all of it; or use it as a context manager.
 
-    def __init__(self, folder: Path) -> None:
+    names: of other hosts, each with the service that it leads to, or "" for this host."""
+
+    def __init__(self, folder: Path, names: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self._state = Path(tempfile.mkdtemp(prefix="engine"))
         self._state.chmod(0o755)
@@ -61,7 +63,7 @@ class Engine:
         client.write_text(f'#!/bin/sh\nexec {sys.executable} -S {_CLIENT} "$@"\n')
         client.chmod(0o755)
         self.network = Network()
-        self.project = Project(self._state, self.network)
+        self.project = Project(self._state, self.network, names or {})
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._state / "socket"))
         self._listener.listen()
@@ -85,7 +87,10 @@ class Engine:
     def shell(self, script: str, environment: Mapping[str, str] | None = None) -> str:
         """What a script prints on standard output. Raises AssertionError with the end of each log
         where one of its commands fails."""
-        done = self.run(["bash", "-euo", "pipefail", "-c", script], environment)
+        try:
+            done = self.run(["bash", "-euo", "pipefail", "-c", script], environment)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{script}\ngoes on for ever\n{self.logs()}") from error
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done.stdout
 

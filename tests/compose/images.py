@@ -1,10 +1,13 @@
 """What stands in for an image here: this repository's own environment for Passerby's, as its
-Dockerfile says, and the PostgreSQL that comes as a package for that of postgres."""
+Dockerfile says, the PostgreSQL that comes as a package for that of postgres, Debian's Caddy, and
+Milvus Lite for Milvus."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +23,8 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 @dataclass(frozen=True)
 class Image:
     """user: `uid:gid`. owned: folders of the image that are this user's, so that a new volume there
-    is too. folders: of this machine, by where they are in the image."""
+    is too. folders: of this machine, by where they are in the image. root: where all files of a
+    real image are; None for this machine's and `folders`."""
 
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
@@ -31,6 +35,7 @@ class Image:
     stop_signal: str = "SIGTERM"
     users: Mapping[str, int] = field(default_factory=dict)
     folder: str = "/"
+    root: Path | None = None
 
 
 def find_image(name: str) -> Image | None:
@@ -38,11 +43,17 @@ def find_image(name: str) -> Image | None:
     plain = name.partition(":")[0]
     if plain == "passerby":
         return _passerby()
+    if plain == "caddy":
+        return _proxy()
+    if plain == "milvusdb/milvus":
+        return _MILVUS
     return _POSTGRES if plain == "postgres" else None
 
 
 def _passerby() -> Image:
-    """As the last stage of docker/Dockerfile has it."""
+    """As the last stage of docker/Dockerfile has it; with the files of the image that was built,
+    where PASSERBY_TEST_IMAGE says where they are (`buildah mount CONTAINER`)."""
+    built = os.environ.get("PASSERBY_TEST_IMAGE")
     text = (ROOT / "docker/Dockerfile").read_text().replace("\\\n", " ")
     last = text[text.rindex("\nFROM ") :]
     environment = {"PATH": _SYSTEM_PATH}
@@ -57,9 +68,10 @@ def _passerby() -> Image:
         user=_said("USER", last),
         environment=environment,
         owned=tuple(owned.split()),
-        folders={"/opt/passerby": Path(sys.prefix)},
+        folders={} if built else {"/opt/passerby": Path(sys.prefix)},
         stop_signal=_said("STOPSIGNAL", last),
         folder=_said("WORKDIR", last),
+        root=Path(built) if built else None,
         users={"passerby": 10001},
     )
 
@@ -97,3 +109,23 @@ _POSTGRES = Image(
     stop_signal="SIGINT",
     users={"postgres": 999},
 )
+_MILVUS = Image(
+    entrypoint=(sys.executable, f"{ROOT}/tests/compose/milvus_image.py", "/var/lib/milvus"),
+    command=(),
+    user="0:0",
+    environment={"PATH": _SYSTEM_PATH, "HOME": "/tmp"},
+)
+
+
+def _proxy() -> Image | None:
+    """Caddy, where `make caddy` or somebody else brought it."""
+    unpacked = Path(sys.prefix) / "caddy/usr/bin"
+    program = shutil.which("caddy") or shutil.which("caddy", path=str(unpacked))
+    if program is None:
+        return None
+    return Image(
+        entrypoint=(program,),
+        command=("run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"),
+        user="0:0",
+        environment={"PATH": _SYSTEM_PATH, "XDG_DATA_HOME": "/data", "XDG_CONFIG_HOME": "/config"},
+    )

@@ -47,19 +47,14 @@ def lay_out(root: Path, spec: dict) -> None:
     secrets, and nothing else of this machine."""
     mount("--make-rprivate", "/")
     mount("-t", "tmpfs", "-o", "mode=755", "container", root)
-    for name in _SYSTEM:
-        here = Path("/", name)
-        if here.is_symlink():
-            (root / name).symlink_to(here.readlink())
-        elif here.is_dir():
-            bind(here, root / name, read_only=True)
-    for name in _ETC:
-        if Path("/etc", name).exists():
-            bind(Path("/etc", name), root / "etc" / name, read_only=True)
+    if spec["image_root"]:
+        lay_over(root, spec["image_root"])
+    else:
+        bring_system(root)
     for name, text in spec["etc"].items():
         (root / "etc" / name).write_text(text)
     for name in ("proc", "dev", "tmp"):
-        (root / name).mkdir()
+        (root / name).mkdir(exist_ok=True)
     (root / "tmp").chmod(0o1777)
     mount("-t", "proc", "proc", root / "proc")
     bind(Path("/sys"), root / "sys", read_only=True)
@@ -77,12 +72,35 @@ def lay_out(root: Path, spec: dict) -> None:
         mount("-o", "remount,ro", root)
 
 
+def lay_over(root: Path, image_root: str) -> None:
+    """A layer of this container's own over an image's files."""
+    upper, work = root / "upper", root / "work"
+    upper.mkdir()
+    work.mkdir()
+    layers = f"lowerdir={image_root},upperdir={upper},workdir={work}"
+    mount("-t", "overlay", "-o", layers, "container", root)
+
+
+def bring_system(root: Path) -> None:
+    """This machine's programs and libraries, in place of an image's."""
+    for name in _SYSTEM:
+        here = Path("/", name)
+        if here.is_symlink():
+            (root / name).symlink_to(here.readlink())
+        elif here.is_dir():
+            bind(here, root / name, read_only=True)
+    for name in _ETC:
+        if Path("/etc", name).exists():
+            bind(Path("/etc", name), root / "etc" / name, read_only=True)
+
+
 def as_user(spec: dict) -> list[str]:
     """What runs a command as the container's user, without the rights that it gives up."""
     uid, gid = spec["user"].split(":")
     words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
     if "ALL" in spec["cap_drop"]:
-        words += ["--inh-caps=-all", "--bounding-set=-all"]
+        kept = "".join(f",+{name.lower()}" for name in spec["cap_add"])
+        words += ["--inh-caps=-all", f"--bounding-set=-all{kept}"]
     if "no-new-privileges:true" in spec["security_opt"]:
         words.append("--no-new-privs")
     return words

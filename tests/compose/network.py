@@ -34,8 +34,11 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
 """
 
 
+HOST = "10.89.0.1"
+
+
 class Network:
-    """Containers are 10.89.0.2 and up, the host is 10.89.0.1. close() ends all of it."""
+    """Containers are 10.89.0.2 and up. close() ends all of it."""
 
     def __init__(self) -> None:
         self._host = subprocess.Popen(
@@ -50,7 +53,7 @@ class Network:
         self._forwarders: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
         self._run("ip link set lo up")
         self._run("ip link add br0 type bridge")
-        self._run("ip addr add 10.89.0.1/24 dev br0")
+        self._run(f"ip addr add {HOST}/24 dev br0")
         self._run("ip link set br0 up")
 
     def on_host(self, command: Sequence[str]) -> list[str]:
@@ -60,7 +63,9 @@ class Network:
     def plug_in(self, pid: int, number: int) -> None:
         """Give the container whose first process is `pid` its address."""
         inside = f"nsenter --net=/proc/{pid}/ns/net "
-        self._run(f"ip link add c{number} type veth peer name eth0 netns {pid}")
+        # The same each time, as an engine does it: others remember which card has an address.
+        card = f"02:42:0a:59:00:{number + 2:02x}"
+        self._run(f"ip link add c{number} type veth peer name eth0 address {card} netns {pid}")
         self._run(f"ip link set c{number} master br0 up")
         for command in ("link set lo up", f"addr add {address(number)}/24 dev eth0"):
             _run((inside + "ip " + command).split())

@@ -13,19 +13,21 @@ from pathlib import Path
 from tests.compose.compose_file import Service
 from tests.compose.container import Container
 from tests.compose.images import Image, find_image
-from tests.compose.network import Network, address
+from tests.compose.network import HOST, Network, address
 from tests.compose.words import Asked, Terminal
 
-UP_TIMEOUT_S = 120.0
+UP_TIMEOUT_S = 240.0  # on a machine that does much else
 Services = Mapping[str, Service]
 
 
 class Project:
-    """The containers, by name. state: a folder for volumes and logs."""
+    """The containers, by name. state: a folder for volumes and logs. names: of other hosts, each
+    with the service that it leads to, or "" for this host."""
 
-    def __init__(self, state: Path, network: Network) -> None:
+    def __init__(self, state: Path, network: Network, names: Mapping[str, str]) -> None:
         self._state = state
         self._network = network
+        self._names = names
         self._containers: dict[str, Container] = {}
         self._numbers: dict[str, int] = {}
         self._lock = threading.RLock()
@@ -111,9 +113,10 @@ class Project:
         if service.name in starting.done:
             return
         starting.done.add(service.name)
-        image = find_image(service.image)
+        image = None if service.needs_gpu else find_image(service.image)
         if image is None:
-            starting.say.error(f"{service.name}: nothing stands in for {service.image}: left out")
+            lacks = "a GPU" if service.needs_gpu else service.image
+            starting.say.error(f"{service.name}: nothing stands in for {lacks}: left out")
             return
         if not starting.alone:
             self._start_needed(service, starting)
@@ -161,12 +164,16 @@ class Project:
             self._number(name),
             name=name,
             network=self._network,
-            hosts={other: address(self._number(f"{other}-1")) for other in services},
+            hosts=self._hosts(services),
             folders=self._volumes_of(service, image),
             log=self._state / f"{name}.log",
             command=command,
             environment=environment,
         )
+
+    def _hosts(self, services: Services) -> dict[str, str]:
+        inside = {name: address(self._number(f"{name}-1")) for name in services}
+        return inside | {name: inside.get(to, HOST) for name, to in self._names.items()}
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers))

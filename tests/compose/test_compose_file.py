@@ -42,6 +42,7 @@ def test_scripts_are_plain_shell() -> None:
 def test_container_can_do_little(service: Service) -> None:
     """Milvus' image is not known to run on a read-only root: its services keep the rest."""
     assert service.cap_drop == ("ALL",)
+    assert service.cap_add == (("NET_BIND_SERVICE",) if service.name == "proxy" else ())
     assert "no-new-privileges:true" in service.security_opt
     assert service.read_only or service.name == "milvus"
     assert not any("docker.sock" in mount.source for mount in service.mounts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 _OTHERS = ("ps", "logs", "stop", "start", "restart", "kill", "down", "build", "pull", "config")
@@ -19,7 +20,8 @@ class Terminal:
         self.out.write(f"{text}\n".encode())
 
     def error(self, text: str) -> None:
-        self.err.write(f"{text}\n".encode())
+        with suppress(BrokenPipeError):  # who asked is gone
+            self.err.write(f"{text}\n".encode())
 
 
 class Asked(argparse.Namespace):
