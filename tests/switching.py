@@ -20,9 +20,10 @@ from typing import Any
 import httpx
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from indexer.pictures.decode import decode
-from tests.app.files import COLOURS, picture
+from tests.app.files import COLOURS
 from tests.colours import COARSE, GRID, CoarseColours
 from tests.conftest import ColourEncoder
 from tests.postgresql import free_port
@@ -233,7 +234,7 @@ class Feeder:
         every_s: float = 0.1,
     ) -> None:
         self._url, self._pictures, self._record = url, pictures, record
-        self._make = make or _make_stripes
+        self._make = make or _make_plain
         self._every_s = every_s
         self._ids: dict[str, int] = {}
         self._waiting: set[str] = set()
@@ -366,8 +367,13 @@ def _is_servable(http: httpx.Client, url: str, fingerprint: str) -> bool:
     return bool(kept[fingerprint]["is_complete"] and not kept[fingerprint]["not_ready"])
 
 
-def _make_stripes(number: int) -> bytes:
-    return picture(tuple(COLOURS)[number % 3], number, suffix="PNG")
+def _make_plain(number: int) -> bytes:
+    """Every number other bytes and, a little, another look."""
+    image = Image.new("RGB", (32, 64), tuple(COLOURS.values())[number % 3])
+    image.putpixel((number % 32, number // 32 % 64), (number // 2048 % 256, 128, 128))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def _is_ready(url: str) -> bool:
