@@ -1,10 +1,9 @@
 """One worker process and two, one API process and two, on one PostgreSQL: real programs, real
-models, one thread each.
+models, one thread and one core each.
 
     .venv/bin/python -m benchmarks.processes
 
-Two of each, PostgreSQL and 32 clients share the machine's cores, so that the gain says how far one
-process leaves them idle; more cores are needed to see more.
+PostgreSQL and 32 clients share those cores.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _LOOK_S = 0.02
 def main(words: Sequence[str] | None = None) -> None:
     """Print rows, and keep them beside those of `make bench`."""
     parser = argparse.ArgumentParser(prog="benchmarks.processes", description=__doc__)
-    parser.add_argument("--pictures", type=int, default=1_000, help="Of ViT-B/16 an eighth.")
+    parser.add_argument("--pictures", type=int, default=1_000, help="Of ViT-B/16 a sixteenth.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--texts", type=int, default=256, help="A round; of ViT-B/16 half.")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -58,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         vit = save_random(VIT_B16, Path(folder) / "weights")
-        for name, checkpoint, share in (("small", small, 1), ("ViT-B/16", vit, 8)):
+        for name, checkpoint, share in (("small", small, 1), ("ViT-B/16", vit, 16)):
             mine = Path(folder) / name.lower().replace("/", "-")
             pictures, texts = given.pictures // share, given.texts // min(share, 2)
             for row in _measure_model(name, checkpoint, mine, pictures, given.rounds, texts):
@@ -77,9 +76,9 @@ def _measure_model(
     ):
         settings = {"PASSERBY_DATABASE_URL": server.url}
         made = environment(folder, checkpoint) | settings
-        with _working(made), ExitStack() as second:
+        with _working(made, core=0), ExitStack() as second:
             one = _embed(catalogue, num_pictures, rounds)
-            second.enter_context(_working(made))
+            second.enter_context(_working(made, core=1))
             two = _embed(catalogue, num_pictures, rounds)
         asked = _search(folder, checkpoint, settings, rounds, num_texts)
     return [
@@ -117,11 +116,13 @@ def _draw(seed: int) -> bytes:
 
 
 @contextmanager
-def _working(settings: dict[str, str]) -> Iterator[None]:
+def _working(settings: dict[str, str], core: int) -> Iterator[None]:
     """One more `passerby worker`, once it is ready."""
     port = free_port()
     words = [sys.executable, "-m", "app.cli", "worker", "--metrics-port", str(port)]
-    process = subprocess.Popen(words, cwd=ROOT, env=settings, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["taskset", "-c", str(core), *words], cwd=ROOT, env=settings, stdout=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + _PATIENCE_S
         while not _is_ready(port):
@@ -168,10 +169,11 @@ def _search(
         for processes in found:
             port = free_port()
             more = {"PASSERBY_PROCESSES": str(processes), "PASSERBY_METRICS_PORT": str(port)}
+            cores = ",".join(map(str, range(processes)))
             (folder / str(processes)).mkdir()
             mine = settings | more | {"PASSERBY_STORAGE_URL": str(folder / "objects")}
             services[processes] = stack.enter_context(
-                serving(folder / str(processes), checkpoint, settings=mine)
+                serving(folder / str(processes), checkpoint, settings=mine, cores=cores)
             )
             while not all(_is_ready(port + place) for place in range(processes)):
                 time.sleep(_LOOK_S)

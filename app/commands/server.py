@@ -48,12 +48,7 @@ def serve(
 ) -> None:
     """API, page and worker in one process."""
     settings = load_settings(
-        host=host,
-        port=port,
-        data_dir=data_dir,
-        model=model,
-        metrics_port=metrics_port,
-        processes=1,
+        host=host, port=port, data_dir=data_dir, model=model, metrics_port=metrics_port
     )
     run_server(settings, with_worker=True)
 
@@ -146,8 +141,9 @@ def run_server(
 
     Raises CommandError (port taken, model), IndexerError (database, storage).
     """
+    alone = settings.model_copy(update={"processes": 1})
     with take_port(settings.host, settings.port) as listener:
-        _serve(listener, settings, with_worker=with_worker, announce=announce)
+        _serve(listener, alone, with_worker=with_worker, announce=announce)
 
 
 def run_servers(settings: Settings) -> None:
@@ -191,8 +187,8 @@ def _serve(
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            leave_out_of_collection()
             listener.listen(_MOST_WAITING_CLIENTS)
+            leave_out_of_collection()
             announce(_url(listener, settings))
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -118,9 +118,12 @@ def serving(
     *,
     constant: bool = False,
     settings: Mapping[str, str] | None = None,
+    cores: str | None = None,
 ) -> Iterator[Service]:
-    """The program over this data folder until the block is left. settings: others than its own."""
-    words = [sys.executable, "-m", "benchmarks.performance.service"]
+    """The program over this data folder until the block is left. settings: others than its own.
+    cores: those that it may use, as 0,1."""
+    pinned = [] if cores is None else ["taskset", "-c", cores]
+    words = [*pinned, sys.executable, "-m", "benchmarks.performance.service"]
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
             [*words, *(["--constant"] if constant else [])],
