@@ -23,7 +23,8 @@ _AGAIN_S = 0.2
 class Container:
     """Starts once made. `name` is unique; `number` gives its address.
 
-    hosts: address by name, of all containers. folders: of named volumes.
+    hosts: address by name, of all containers. folders: of named volumes. given: what it reads on
+    its standard input.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Container:
         log: Path,
         command: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        given: Path | None = None,
     ) -> None:
         self.service, self.image, self.number, self.name = service, image, number, name
         self.log = log
@@ -47,6 +49,7 @@ class Container:
         self.state = "starting"  # healthy, unhealthy, running (no check), exited
         self._network = network
         self._spec = _spec(service, image, name, hosts, folders, command, environment or {})
+        self._spec["input"] = None if given is None else str(given)
         self._is_wanted = True
         self._process: subprocess.Popen[str] | None = None
         self._changed = threading.Condition()

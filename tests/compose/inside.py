@@ -110,11 +110,12 @@ def main(spec: dict) -> int:
     root = Path(spec["root"])
     lay_out(root, spec)
     sys.stdin.readline()  # until the network is there
-    os.chroot(root)
-    os.chdir(spec["folder"])
-    child = subprocess.Popen(
-        [*as_user(spec), *spec["command"]], env=spec["environment"], stdin=subprocess.DEVNULL
-    )
+    # What it reads is outside of the container's files.
+    with Path(spec["input"] or os.devnull).open("rb") as given:
+        os.chroot(root)
+        os.chdir(spec["folder"])
+        command = [*as_user(spec), *spec["command"]]
+        child = subprocess.Popen(command, env=spec["environment"], stdin=given)
 
     def pass_on(number: int, _: FrameType | None) -> None:
         child.send_signal(number)

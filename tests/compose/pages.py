@@ -7,16 +7,13 @@ from pathlib import Path
 
 from tests.compose.images import ROOT
 
-
-def shell_blocks(page: str) -> list[str]:
-    """Its ```sh blocks, in order, each as it stands. page: as `docs/deploy.md`."""
-    return re.findall(r"^```sh\n(.*?)^```", Path(ROOT, page).read_text(), re.M | re.S)
+_HEADING = re.compile(r"^##+ (.*)\n", re.M)
+_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
 
 
 def sections(page: str) -> dict[str, list[str]]:
-    """The same by the title of the section (`## ...`) that each block is in."""
-    parts = re.split(r"^## (.*)$", Path(ROOT, page).read_text(), flags=re.M)
-    return {
-        title: re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
-        for title, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    """Its ```sh blocks, each as it stands, in order, by the heading that each is under; by "" those
+    before the first. page: as `docs/deploy.md`."""
+    before, *parts = _HEADING.split(Path(ROOT, page).read_text())
+    texts = zip(["", *parts[::2]], [before, *parts[1::2]], strict=True)
+    return {title: _BLOCK.findall(text) for title, text in texts}

@@ -157,6 +157,7 @@ class Project:
         services: Services,
         command: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        given: Path | None = None,
     ) -> Container:
         return Container(
             service,
@@ -169,6 +170,7 @@ class Project:
             log=self._state / f"{name}.log",
             command=command,
             environment=environment,
+            given=given,
         )
 
     def _hosts(self, services: Services) -> dict[str, str]:
@@ -210,10 +212,19 @@ class Project:
         if not asked.no_deps:
             self._start_needed(service, Starting(services, profiles, say))
         once = replace(service, restart="no", health=None)
-        one = self._make(once, image, f"{name}-run", services, words or None, _pairs(asked.env))
+        if asked.entrypoint:
+            image = replace(image, entrypoint=tuple(asked.entrypoint), command=())
+            once = replace(once, command=None)
+        given = self._state / f"{name}-run.input"
+        with given.open("wb") as file:
+            shutil.copyfileobj(say.stdin, file)
+        one = self._make(
+            once, image, f"{name}-run", services, words or None, _pairs(asked.env), given
+        )
         ended = one.wait_for(lambda c: c.state == "exited", UP_TIMEOUT_S)
         say.out.write(one.log.read_bytes())
         one.log.unlink()
+        given.unlink()
         assert ended and one.exit_code is not None, f"{name} goes on after {UP_TIMEOUT_S:.0f} s"
         return one.exit_code
 

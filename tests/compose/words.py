@@ -45,10 +45,12 @@ def parse(words: Sequence[str]) -> Asked:
         inner.add_argument("-T", "--no-TTY", action="store_true")
         inner.add_argument("--rm", action="store_true")
         inner.add_argument("--no-deps", action="store_true")
+        inner.add_argument("--entrypoint", action="append", default=[])
         inner.add_argument("rest", nargs=argparse.REMAINDER)
     others = {verb: verbs.add_parser(verb) for verb in _OTHERS}
     others["ps"].add_argument("-a", "--all", action="store_true")
     others["logs"].add_argument("-n", "--tail", default="1000000")
+    others["logs"].add_argument("--since", default="")  # shown from the start here
     others["kill"].add_argument("-s", "--signal", default="SIGKILL")
     others["down"].add_argument("-v", "--volumes", action="store_true")
     others["config"].add_argument("-q", "--quiet", action="store_true")
