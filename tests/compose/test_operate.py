@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.app.files import picture
+from tests.app.program import QUICK
 from tests.compose.engine import Engine
+from tests.compose.images import ROOT, Image, find_image
 from tests.compose.pages import sections
 
 SECTIONS = {title: blocks for title, blocks in sections("docs/operate.md").items() if blocks}
@@ -69,9 +73,25 @@ class Desk:
         return {one["image_id"] for one in self.post("/search", asked)["results"]}
 
 
+def find_quick_image(name: str) -> Image | None:
+    """Passerby's with the colour encoder: nothing here is about the model, which starts slowly."""
+    image = find_image(name)
+    if image is None or not name.startswith("passerby:"):
+        return image
+    environment = {**image.environment, "PYTHONPATH": str(ROOT)}
+    entrypoint = ("python", "-W", "ignore", "-c", QUICK)
+    return replace(image, entrypoint=entrypoint, environment=environment)
+
+
 @pytest.fixture(scope="module")
-def desk(engine: Engine) -> Desk:
+def desk(engine: Engine) -> Iterator[Desk]:
     """All is up, and a gallery has six pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.compose.project.find_image", find_quick_image)
+        yield bring_up(engine)
+
+
+def bring_up(engine: Engine) -> Desk:
     engine.shell("docker/make-secrets.sh && docker compose up -d --wait")
     desk = Desk(engine)
     desk.post("/galleries", {"name": "street"})
