@@ -57,11 +57,12 @@ class MilvusServer(MilvusConnection):
 
     def rounding(self, queries_QD: NDArray[np.floating]) -> float:
         """How far Milvus' score of a unit vector can be from its exact one."""
+        summed = self.dim * 2.0**-23  # whatever the order it adds float32 numbers in
         if not self._holds_float16:
-            return 1e-5
+            return summed
         exact_QD = queries_QD.astype(np.float32)
         lost_QD = exact_QD - exact_QD.astype(np.float16).astype(np.float32)
-        return 1e-5 + 1.01 * float(np.linalg.norm(lost_QD, axis=1).max(initial=0.0))
+        return summed + 1.01 * float(np.linalg.norm(lost_QD, axis=1).max(initial=0.0))
 
     def list_collections(self) -> list[str]:
         """All names in its database."""
@@ -273,6 +274,8 @@ def is_of_gallery(name: str, stem: str) -> bool:
 
 
 def _to_float16(vector: Any) -> NDArray[np.float16]:
+    if isinstance(vector, list) and len(vector) == 1 and isinstance(vector[0], bytes):
+        vector = vector[0]  # so the client has them of a query, and of a search bare
     if isinstance(vector, bytes):
         return np.frombuffer(vector, "<f2")
     return np.asarray(vector, np.float16)

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pymilvus import DataType, MilvusClient
+from pymilvus.client.prepare import Prepare
+from pymilvus.client.search_result import SearchResult
+from pymilvus.client.types import HybridExtraList
+from pymilvus.grpc_gen.schema_pb2 import SearchResultData
 from sqlalchemy import update
 
 from indexer.catalogue import Catalogue
@@ -375,6 +380,37 @@ def test_traces_are_looked_for_in_every_collection(filled: Both) -> None:
         f"gone from the 1 collections at {index._server.place}",
         None,
     )
+
+
+def test_cluster_is_sent_float16_and_answers_with_it() -> None:
+    """Lite has none, so this is the client's own code without a server."""
+    vectors_ND = np.arange(12, dtype=np.float16).reshape(3, 4)
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("vector", DataType.FLOAT16_VECTOR, dim=4)
+    rows = [{"id": place, "vector": vector_D} for place, vector_D in enumerate(vectors_ND)]
+    sent = Prepare.row_upsert_param(
+        "c", rows, "", fields_info=schema.to_dict()["fields"], enable_dynamic=False
+    )
+    (field,) = [field for field in sent.fields_data if field.field_name == "vector"]
+    assert field.vectors.float16_vector == vectors_ND.tobytes()
+    asked = Prepare.search_requests_with_expr(
+        "c", anns_field="vector", param={}, limit=3, data=[vectors_ND[1]]
+    )
+    assert vectors_ND[1].tobytes() in asked.placeholder_group
+
+    server = MilvusServer("http://127.0.0.1:1", None, 4, IndexKind())
+    blank = [{"id": place, "vector": None} for place in range(3)]
+    answered = list(HybridExtraList([field], blank))
+    assert server.vectors_of(answered).tolist() == vectors_ND.tolist()
+    found = SearchResultData(num_queries=1, top_k=3, topks=[3], scores=[3, 2, 1])
+    found.primary_field_name = "id"
+    found.output_fields.append("vector")
+    found.ids.int_id.data.extend([7, 8, 9])
+    found.fields_data.add().CopyFrom(field)
+    candidates = server._candidates(list(SearchResult(found)[0]))
+    assert candidates.ids_F.tolist() == [7, 8, 9]
+    assert candidates.vectors_FD.tolist() == vectors_ND.tolist()
 
 
 def test_position_names_collections(filled: Both) -> None:
