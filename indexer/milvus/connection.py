@@ -86,9 +86,16 @@ class MilvusConnection:
             raise IndexUnavailable(where) from error
 
 
-def open_client(uri: str, token: str | None) -> MilvusClient:
-    """Connected. Its own log of what fails is left out: what fails here is raised."""
-    from pymilvus import MilvusClient
+def import_client() -> None:
+    """It takes seconds. Its own log of what fails is left out: what fails here is raised."""
+    import pymilvus  # noqa: F401
 
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+
+
+def open_client(uri: str, token: str | None) -> MilvusClient:
+    """Connected."""
+    import_client()
+    from pymilvus import MilvusClient
+
     return MilvusClient(uri, token=token or "", timeout=TIMEOUT_S)

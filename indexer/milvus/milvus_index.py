@@ -17,7 +17,7 @@ from indexer.catalogue import Catalogue
 from indexer.errors import IndexBehind, IndexUnavailable, PlaceLost
 from indexer.index.gallery_view import GalleryView
 from indexer.milvus.applier import Applier
-from indexer.milvus.connection import CollectionMissing
+from indexer.milvus.connection import CollectionMissing, import_client
 from indexer.milvus.gallery import MilvusGallery
 from indexer.milvus.positions import IndexPositions, Position, Sight
 from indexer.milvus.server import MilvusServer, name_of
@@ -78,6 +78,7 @@ class MilvusIndex:
     def start(self) -> None:
         """Follow in a thread. In step when this returns, unless that takes longer than wait_s or
         Milvus is away: searches say so then. Raises DatabaseUnavailable."""
+        import_client()
         self._positions.read()
         self._error = None
         self._stop.clear()
@@ -204,6 +205,8 @@ class MilvusIndex:
             loaded = 0.0 if position is None else position.loaded
             if loaded is not None:
                 raise IndexBehind(f"the index is being built: {loaded:.0%} of it is there")
+            if self._is_suspect:
+                raise IndexBehind("what Milvus has is still to be compared with the database")
             at = 0 if position is None else position.seq
             raise IndexBehind(
                 f"the index is at change {at} and needs {seq}: {seq - at} are to be applied"

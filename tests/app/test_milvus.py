@@ -3,9 +3,11 @@ is tested of the index in memory, by `both_indexes`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,11 +19,14 @@ from app.main import create_app
 from app.milvus import find_milvus
 from app.settings import Settings, load_settings
 from app.wiring import build_services
+from indexer.milvus.kind import IndexType
 from tests.app.conftest import URL, Api, assert_problem
 from tests.app.files import picture
 from tests.conftest import ColourEncoder
 from tests.indexer.steps import wait_until
 from tests.milvus_lite import Lite
+
+DOCS = Path(__file__).parents[2] / "docs" / "milvus.md"
 
 
 @pytest.fixture
@@ -145,3 +150,15 @@ def test_what_it_needs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(CommandError, match="needs milvus-lite: pip install milvus-lite"):
         find_milvus(Settings(milvus_uri=file), 8)
     assert find_milvus(Settings(milvus_uri="http://127.0.0.1:19530"), 8) is not None
+
+
+def test_documented_compaction_runs(api: Api, lite: Lite) -> None:
+    api.fill(("red.jpg", picture("red")))
+    (snippet,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.S)
+    exec(snippet.replace("http://milvus:19530", lite.uri), {})
+    assert api.search(text="red").json()["indexed"] == 1
+
+
+def test_documented_index_types_are_all() -> None:
+    listed = re.findall(r"^\| `([A-Z_0-9]+)`", DOCS.read_text(), re.M)
+    assert [name for name in listed if not name.startswith("PASSERBY")] == list(get_args(IndexType))

@@ -10,8 +10,8 @@ from indexer.milvus.kind import IndexKind
 from indexer.milvus.milvus_index import MilvusIndex
 from indexer.milvus.server import MilvusServer
 
-CLUSTER = os.environ.get("PASSERBY_TEST_MILVUS_URI")
-CLUSTER_TOKEN = os.environ.get("PASSERBY_TEST_MILVUS_TOKEN")
+CLUSTER = os.environ.get("TEST_MILVUS_URI")
+CLUSTER_TOKEN = os.environ.get("TEST_MILVUS_TOKEN")
 
 
 def make_index(

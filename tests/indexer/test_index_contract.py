@@ -1,7 +1,7 @@
 """What the app asks of an index, of one in memory and of one in Milvus: the same answers, to the
 last bit, on the same database.
 
-Milvus is Milvus Lite here. Of a cluster: PASSERBY_TEST_MILVUS_URI=http://HOST:19530.
+Milvus is Milvus Lite here. Of a cluster: TEST_MILVUS_URI=http://HOST:19530.
 """
 
 from __future__ import annotations
