@@ -38,6 +38,13 @@ def show_models(catalogue: Catalogue) -> list[ModelSummary]:
     return [show(model) for model in catalogue.models.all()]
 
 
+def models_under_way(catalogue: Catalogue) -> list[ModelSummary]:
+    """Those that pictures still lack the vectors of. Raises DatabaseUnavailable."""
+    if len(catalogue.models.all()) < 2:  # asked with each search on the page
+        return []
+    return [one for one in show_models(catalogue) if not one.is_complete]
+
+
 def show_model(catalogue: Catalogue, fingerprint: str) -> ModelSummary:
     """One of them. Raises ModelNotKept, DatabaseUnavailable."""
     catalogue.models.find(fingerprint)

@@ -19,6 +19,7 @@ from app.access.caller import Caller
 from app.deps import AppCaller, AppServices, ImageId, require_multipart
 from app.errors import ProblemError
 from app.http.problems import explain
+from app.models.views import models_under_way
 from app.query.form import SearchForm
 from app.query.picture import file_of, read_picture_form
 from app.query.schemas import SearchOptions, SearchResponse
@@ -204,6 +205,7 @@ def search_context(
         "form": form,
         # What ranks further on is of one moment: it needs no renewal.
         "pending": 0 if form.cursor else gallery.counts.pending,
+        "models_under_way": models_under_way(services.catalogue),
         "index_error": services.model.live_index.status().error,
         "examples": EXAMPLES,
         "max_text": MAX_TEXT_CHARS,

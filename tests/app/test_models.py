@@ -138,6 +138,8 @@ def test_refusals_say_what_is_wrong(api: Api, monkeypatch: pytest.MonkeyPatch) -
     api.post("/models", {"name": "coarse"}).raise_for_status()
     problem = assert_problem(api.post(f"/models/{COARSE}/serve", None), 409, "model_incomplete")
     assert "some 3 pictures lack its vector" in problem["detail"]
+    page = api.http.get("/", params={"gallery": "street", "text": "red"}).text
+    assert f"on its way: model {COARSE}, 0 of 3 pictures" in page
     forced = api.http.post(f"/models/{COARSE}/serve", params={"force": True})
     assert forced.json()["is_served"]
 
