@@ -45,6 +45,9 @@ MEASURED: dict[str, Measured] = {
     "row_index_bytes": Measured(
         "indexes of its row", "growth", "a picture: indexes of its row", "bytes"
     ),
+    "hash_index_bytes": Measured(
+        "of these, the two by hash", "growth", "a picture: of these, the two by hash", "bytes"
+    ),
     "vector_bytes": Measured("its vector, 512 numbers", "growth", "a picture: its vector", "bytes"),
     "change_bytes": Measured("its change", "growth", "a picture: its change", "bytes"),
     "grown_bytes": Measured(
@@ -168,9 +171,6 @@ ASSUMED: dict[str, Assumed] = {
     "busy": Assumed("how far a core is used at most", 0.5, "", "assumed"),
     "model_gb": Assumed(
         "memory of a process with ViT-B/16, without an index", 1.4, "GB", "docs/performance.md"
-    ),
-    "cached": Assumed(
-        "of the database, what should be in its memory", 0.05, "", "assumed: index pages in use"
     ),
     "free": Assumed("of a disk, what stays free", 0.3, "", "assumed"),
     "copies": Assumed("copies of the database: one standby", 2, "", "assumed"),

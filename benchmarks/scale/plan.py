@@ -11,7 +11,7 @@ from benchmarks.scale.inputs import ASSUMED, BATCH, DIM, MILLION, MILVUS_TYPES, 
 DAY_S = 86_400.0
 MONTH_H = 730.0
 GB = 1e9
-_FAISS_MOST_GB = 64.0  # of an index that every API process holds
+_MOST_GB = 64.0  # of an index that every API process holds, or PostgreSQL has in memory
 _KEPT_CHANGES = 1_000_000  # indexer/work/housekeeping.py
 _CPU_MOST = 50.0  # pictures a second; beyond, a GPU is cheaper
 _GPU_CORES = 16
@@ -29,6 +29,7 @@ class Takes:
 
     files_gb: float
     database_gb: float
+    hash_index_gb: float
     index_gb: float
     milvus_gb: float
     mean_arrivals: float
@@ -46,6 +47,7 @@ def size_up(rates: Mapping[str, float], num: int) -> Takes:
     return Takes(
         files_gb=num * assumed("file_kb") * 1e3 / GB,
         database_gb=(rows + changes) / GB,
+        hash_index_gb=num * rates["hash_index_bytes"] / GB,
         index_gb=num / MILLION * rates["index_mb"] * 1e6 / GB,
         milvus_gb=num * milvus / GB,
         mean_arrivals=mean,
@@ -75,7 +77,7 @@ class Role:
 
 def needs_milvus(rates: Mapping[str, float], num: int) -> bool:
     """Whether an index in memory is too large to be in every API process."""
-    return size_up(rates, num).index_gb > _FAISS_MOST_GB
+    return size_up(rates, num).index_gb > _MOST_GB
 
 
 def plan_machines(rates: Mapping[str, float], num: int) -> list[Role]:
@@ -97,7 +99,7 @@ def plan_machines(rates: Mapping[str, float], num: int) -> list[Role]:
 def _plan_database(takes: Takes, num: int) -> Role:
     copies = int(assumed("copies"))
     disk = takes.database_gb + takes.audit_gb_year + 7 * takes.wal_gb_day
-    ram = max(4.0, takes.database_gb * assumed("cached"))
+    ram = max(4.0, takes.hash_index_gb)  # which pictures enter at random places
     cores = 2 if num <= MILLION else _up(max(8.0, ram / 8))
     return Role(
         "PostgreSQL", copies, copies * cores, copies * ram, copies * disk / (1 - assumed("free"))
@@ -188,10 +190,16 @@ def _by_pictures(rates: Mapping[str, float]) -> Iterator[Limit]:
         "Milvus (docs/milvus.md)",
     )
     yield Limit(
-        f"the index takes {_FAISS_MOST_GB:.0f} GB in every API process",
-        _FAISS_MOST_GB * GB / (rates["index_mb"] * 1e6) * MILLION,
+        f"the index takes {_MOST_GB:.0f} GB in every API process",
+        _MOST_GB * GB / (rates["index_mb"] * 1e6) * MILLION,
         f"{rates['index_mb'] / 1000:.2f} GB a million",
         "Milvus",
+    )
+    yield Limit(
+        f"the two indexes by hash are larger than {_MOST_GB:.0f} GB of memory",
+        _MOST_GB * GB / rates["hash_index_bytes"],
+        f"{rates['hash_index_bytes']:.0f} bytes a picture, at random places",
+        "more memory for PostgreSQL, or SSDs that take two reads for each picture that comes",
     )
     yield Limit(
         "an API process takes a minute to start from its snapshot",
