@@ -11,13 +11,14 @@ from indexer.records import Counts, State
 from indexer.tables import images
 
 _SHARE = 20  # counting may take this part of the time
-_QUICK_S = 0.02  # what takes no longer is counted each time
+_FEW = 100_000  # so many together are counted each time
 _GROUPS: tuple[tuple[State, ...], ...] = (("pending", "failed"), ("searchable",))
 """What waits is few, mostly: how many is known at once, also where all others are millions."""
 
 
 class StateCounts:
-    """Counts of galleries, kept for 20 times as long as counting took. Safe for many threads."""
+    """Counts of galleries; many are kept for 20 times as long as counting took. Safe for many
+    threads."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[int, State], int] = {}
@@ -50,7 +51,7 @@ class StateCounts:
         started = time.monotonic()
         found = {(gallery_id, state): n for gallery_id, state, n in connection.execute(counted)}
         ended = time.monotonic()
-        kept_s = _SHARE * (ended - started) if ended - started > _QUICK_S else 0.0
+        kept_s = _SHARE * (ended - started) if sum(found.values()) > _FEW else 0.0
         for gallery_id in gallery_ids:
             for state in states:
                 self._numbers[gallery_id, state] = found.get((gallery_id, state), 0)

@@ -1,4 +1,4 @@
-"""Counts are exact where counting is quick, and of large galleries a moment old."""
+"""Counts of few pictures are exact, and those of many a moment old."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.indexer.steps import add
 
 
 @pytest.mark.usefixtures("gallery")
-def test_counts_are_exact_where_counting_is_quick(
+def test_counts_of_few_are_exact_however_long_they_took(
     catalogue: Catalogue,
     store: ObjectStore,
     encoder: ColourEncoder,
     pictures: Pictures,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(state_counts, "_QUICK_S", 60.0)
+    monkeypatch.setattr(state_counts, "_SHARE", 1e9)
     catalogue.create_gallery("h")
     for seed in range(3):
         assert catalogue.gallery("g").counts == Counts(pending=seed)
@@ -38,18 +38,21 @@ def test_counts_are_exact_where_counting_is_quick(
 
 
 @pytest.mark.usefixtures("gallery")
-def test_counts_that_took_long_are_kept_for_a_multiple_of_that(
+def test_counts_of_many_are_kept_for_a_multiple_of_that(
     catalogue: Catalogue,
     store: ObjectStore,
     pictures: Pictures,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(state_counts, "_QUICK_S", 0.0)
+    monkeypatch.setattr(state_counts, "_FEW", 1)
     monkeypatch.setattr(state_counts, "_SHARE", 1e6)
-    assert catalogue.gallery("g").counts == Counts()
-    add(catalogue, store, pictures.noise(1))
-    assert catalogue.gallery("g").counts == Counts()
-    assert catalogue.create_gallery("new").counts == Counts()
+    for seed in range(2):
+        add(catalogue, store, pictures.noise(seed))
+    assert catalogue.gallery("g").counts == Counts(pending=2)
+    add(catalogue, store, pictures.noise(2))
+    assert catalogue.gallery("g").counts == Counts(pending=2)
+    catalogue.create_gallery("new")
+    assert [one.counts.pending for one in catalogue.galleries()] == [2, 0]
     real = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: real() + 1e9)
-    assert catalogue.gallery("g").counts == Counts(pending=1)
+    assert catalogue.gallery("g").counts == Counts(pending=3)
