@@ -179,7 +179,7 @@ ASSUMED: dict[str, Assumed] = {
         "memory of Milvus beyond vectors and graph", 1.25, "times", "assumed: segments, fields"
     ),
     "milvus_field_bytes": Assumed(
-        "a picture's other fields in Milvus", 64, "bytes", "indexer/milvus/schema.py, assumed"
+        "a picture's other fields in Milvus", 100, "bytes", "docs/milvus.md"
     ),
     "milvus_searches_core": Assumed(
         "searches a second of a core of Milvus, HNSW", 25, "/s", "assumed: measure yours"
@@ -196,12 +196,12 @@ PRICES: dict[str, Assumed] = {
 }
 
 MILVUS_TYPES: dict[str, tuple[float, str]] = {
-    # Bytes of memory a vector of D numbers in float16, beside its other fields.
+    # Bytes of memory a vector, as docs/milvus.md has them, and why.
     "FLAT": (2 * DIM, "2 bytes a number"),
-    "HNSW": (2 * DIM + 2 * 32 * 4, "the same, and a graph of 2 x M = 64 links of 4 bytes"),
+    "HNSW": (2 * DIM + 2 * 32 * 4 + 10, "the same, and a graph of 2 x M = 64 links of 4 bytes"),
     "IVF_SQ8": (DIM + 4, "1 byte a number"),
-    "DISKANN": (DIM / 4, "codes of a quarter byte a number; vectors and graph on SSD"),
-    "GPU_CAGRA": (2 * DIM + 64 * 4, "2 bytes a number, and 64 links of 4 bytes; of the GPU"),
+    "DISKANN": (130, "codes of a quarter byte a number; vectors and graph on SSD"),
+    "GPU_CAGRA": (4 * DIM + 64 * 4, "4 bytes a number, and 64 links of 4 bytes; of the GPU"),
 }
 
 
