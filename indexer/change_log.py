@@ -14,8 +14,10 @@ from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, sele
 
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
+from indexer.errors import PlaceLost
 from indexer.index.row_block import RowBlock
 from indexer.index.row_reader import Additions, read_blocks, read_page
+from indexer.records import Generation
 from indexer.tables import changes, embeddings, images
 
 Op = Literal["add", "remove", "drop"]
@@ -168,6 +170,12 @@ class ChangeLog:
         with self._database.read() as connection:
             found = connection.execute(select(changes).where(changes.c.seq == seq)).one_or_none()
             return None if found is None else _change(found)
+
+    def require(self, generation: Generation) -> None:
+        """Raises PlaceLost unless it is of this past, and its change has not been pruned."""
+        found = self.at(generation.seq)
+        if found is None or found.committed_at != generation.committed_at:
+            raise PlaceLost(generation.seq)
 
     def rows_now(self, model: str, seqs: Mapping[int, int]) -> dict[int, IndexRow]:
         """The rows that these images have now, if any, as added by these changes. seqs: by id."""

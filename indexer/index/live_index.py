@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow, sum_up
-from indexer.errors import PlaceLost
 from indexer.index.gallery_view import GalleryView, Update
 from indexer.index.read_write_lock import ReadWriteLock
 from indexer.index.snapshot import Snapshot
@@ -181,9 +180,7 @@ class LiveIndex:
         As long as its change has not been pruned, all rows' numbers are exact from there on.
         Raises PlaceLost, DatabaseUnavailable.
         """
-        found = self._catalogue.changes.at(generation.seq)
-        if found is None or found.committed_at != generation.committed_at:
-            raise PlaceLost(generation.seq)
+        self._catalogue.changes.require(generation)
         if self._seq < generation.seq:
             self.catch_up()
 

@@ -39,7 +39,7 @@ class Applier:
         on_moved: Callable[[], None],
     ) -> None:
         """on_other_past: called before the index is built anew from a database that is not what
-        it was. on_moved: after each page."""
+        it was. on_moved: after each page; what it raises ends the turn."""
         self._changes = catalogue.changes
         self._server = server
         self._positions = positions
@@ -156,7 +156,8 @@ class Applier:
             gone = [image_id for image_id, row in images.items() if row is None]
             added = list(filter(None, images.values()))
             if added and gallery_id not in known:
-                self._server.create_if_missing(name_of(position, gallery_id))
+                with self._positions.holding(token):
+                    self._server.create_if_missing(name_of(position, gallery_id))
             elif gallery_id not in known:
                 continue
             sizes[gallery_id] = self._put(name_of(position, gallery_id), gone, added)

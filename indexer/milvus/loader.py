@@ -8,15 +8,12 @@ there already is so twice. A loader that is killed is followed by another, from 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from indexer.change_log import ChangeLog
-from indexer.errors import IndexerError
 from indexer.index.columns import to_microseconds
 from indexer.index.row_reader import Additions
-from indexer.milvus.positions import LEASE_S, IndexPositions, Position
+from indexer.milvus.positions import IndexPositions, Position
 from indexer.milvus.server import MilvusServer, name_of
 
 _PAGE_ROWS = 4_000
@@ -79,7 +76,7 @@ class Loader:
 
     def _finish(self, token: str, position: Position, names: list[str]) -> Position:
         sizes: dict[int, int] = {}
-        with self._holding(token):
+        with self._positions.holding(token):
             for name in names:
                 self._server.flush(name)
                 self._server.index(name)
@@ -87,23 +84,3 @@ class Loader:
         finished = self._positions.finish(token, sizes)
         log.info("the index in Milvus is built: %d rows", sum(sizes.values()))
         return finished
-
-    @contextmanager
-    def _holding(self, token: str) -> Iterator[None]:
-        """Keep the lease while one call takes long."""
-        done = threading.Event()
-
-        def renew() -> None:
-            while not done.wait(LEASE_S / 3):
-                try:
-                    self._positions.renew(token)
-                except IndexerError as error:  # the next step that needs it says so
-                    log.warning("the lease on the index can't be renewed: %s", error)
-
-        thread = threading.Thread(target=renew, name="index-lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()

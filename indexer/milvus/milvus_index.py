@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
-from indexer.errors import IndexBehind, IndexUnavailable, PlaceLost
+from indexer.errors import IndexBehind, IndexUnavailable
 from indexer.index.gallery_view import GalleryView
 from indexer.milvus.applier import Applier
 from indexer.milvus.connection import CollectionMissing, import_client
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.positions import IndexPositions, Position, Sight
+from indexer.milvus.positions import Position, Sight
 from indexer.milvus.server import MilvusServer, name_of
+from indexer.milvus.tidying import drop_index, drop_others
 from indexer.protocols import GalleryIndex
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
 from indexer.vector_index.code_scanner import CodeScanner
@@ -33,8 +34,13 @@ _SILENT_S = 10.0
 _ALIVE_EVERY_S = 2.0  # so often Milvus is asked whether it is there, when nothing else is asked
 _TIDY_EVERY_S = 60.0
 _AGAIN_S = 1.0
+_LEAVE_S = 15.0
 _LOOK_EVERY_S = 0.02  # while something is waited for
 _ALL = Filters()
+
+
+class _Stopped(Exception):
+    """The index was stopped in the middle of a turn."""
 
 
 class MilvusIndex:
@@ -62,7 +68,7 @@ class MilvusIndex:
         self._wait_s = wait_s
         self._positions = catalogue.index_positions(model)
         self._applier = Applier(
-            catalogue, server, self._positions, model, on_other_past, self._tell_moved
+            catalogue, server, self._positions, model, on_other_past, self._note_page
         )
         self._scanner = CodeScanner(server.dim, faiss.ScalarQuantizer.QT_fp16)
         self._seen: Position | None = None
@@ -94,7 +100,7 @@ class MilvusIndex:
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_LEAVE_S)  # it may wait for hours for an index to be built
             self._thread = None
         self._server.close()
 
@@ -154,7 +160,7 @@ class MilvusIndex:
         sight = self._sight(gallery)
         assert sight.position is not None
         if behind is not None:
-            self._check_past(behind.generation)
+            self._catalogue.changes.require(behind.generation)
         view: GalleryIndex = GalleryView(self.dim)
         if sight.num_rows is not None:
             name = name_of(sight.position, sight.gallery_id)
@@ -215,16 +221,13 @@ class MilvusIndex:
         with self._moved:
             self._moved.wait(_LOOK_EVERY_S)
 
-    def _check_past(self, generation: Generation) -> None:
-        found = self._catalogue.changes.at(generation.seq)
-        if found is None or found.committed_at != generation.committed_at:
-            raise PlaceLost(generation.seq)
-
     def _follow(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 self._turn()
+            except _Stopped:
+                return
             except Exception as error:
                 log.warning("the index in Milvus can't follow the catalogue: %s", error)
                 self._error = str(error) or type(error).__name__
@@ -238,13 +241,15 @@ class MilvusIndex:
     def _turn(self) -> None:
         """See how far it is, and move it on if nobody does."""
         newest_seq, position = self._positions.read()
-        if self._is_due(newest_seq, position) and self._applier.turn(is_suspect=self._is_suspect):
+        is_due = self._is_due(newest_seq, position)
+        if is_due and self._applier.turn(is_suspect=self._is_suspect):
             self._is_suspect = False
             self._alive_at = time.monotonic()
         newest_seq, position = self._positions.read()
-        self._seen = position
+        seen, self._seen = self._seen, position
         if position is not None and not position.is_loading:
-            self._indexed = sum(self._positions.sizes().values())
+            if is_due or position != seen:
+                self._indexed = sum(self._positions.sizes().values())
             self._check_alive(position)
             self._tidy()
             if position.seq >= newest_seq:
@@ -275,26 +280,18 @@ class MilvusIndex:
         """Drop the collections of models that are kept no longer."""
         if time.monotonic() < self._tidied_at + _TIDY_EVERY_S:
             return
-        for model in self._positions.dropped_models():
-            positions = self._catalogue.index_positions(model)
-            if positions.claim() is not None:
-                drop_index(self._server, positions)
+        drop_others(self._catalogue, self._server, self._positions)
         self._tidied_at = time.monotonic()
+
+    def _note_page(self) -> None:
+        _, self._seen = self._positions.read()
+        self._tell_moved()
+        if self._stop.is_set():
+            raise _Stopped
 
     def _tell_moved(self) -> None:
         with self._moved:
             self._moved.notify_all()
-
-
-def drop_index(server: MilvusServer, positions: IndexPositions) -> None:
-    """Take a model's collections out of Milvus. Raises IndexUnavailable, DatabaseUnavailable."""
-    _, position = positions.read()
-    if position is None:
-        return
-    for name in server.list_collections():
-        if name.startswith(f"{position.stem}_"):
-            server.drop(name)
-    positions.forget()
 
 
 def _generation(position: Position) -> Generation | None:

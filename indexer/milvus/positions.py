@@ -7,8 +7,11 @@ after it applies those changes once more, when no call of the other can be under
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +27,9 @@ from indexer.tables import changes, galleries
 
 LEASE_S = 15.0
 GRACE_S = 60.0  # after which no call that was begun under a lost lease is under way
+
+
+log = logging.getLogger(__name__)
 
 
 class PositionLost(IndexerError):
@@ -229,6 +235,26 @@ class IndexPositions:
         with self._database.write() as connection:
             self._renew(connection, token)
 
+    @contextmanager
+    def holding(self, token: str) -> Iterator[None]:
+        """Keep the lease while one call takes long."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE_S / 3):
+                try:
+                    self.renew(token)
+                except IndexerError as error:  # the next step that needs it says so
+                    log.warning("the lease on the index can't be renewed: %s", error)
+
+        thread = threading.Thread(target=renew, name="index-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def _renew(self, connection: Connection, token: str, **values: object) -> None:
         until = _after(self._database.now(connection), LEASE_S)
         self._change(connection, token, claimable_at=until, **values)
@@ -250,12 +276,6 @@ class IndexPositions:
         ]
         if rows:
             connection.execute(insert(index_collections), rows)
-
-
-def list_stems(database: Database) -> list[str]:
-    """What the names of collections begin with, of every model."""
-    with database.read() as connection:
-        return list(connection.scalars(select(index_positions.c.stem)))
 
 
 def _after(now: datetime, delay_s: float) -> datetime:

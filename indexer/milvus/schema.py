@@ -72,7 +72,7 @@ def _await_index(client: MilvusClient, name: str) -> None:
         if told["state"] == "Failed":
             why = told.get("index_state_fail_reason", "it does not say why")
             raise IndexUnavailable(f"Milvus can't build the index of {name}: {why}")
-        if told["state"] == "Finished" and not told.get("pending_index_rows"):
+        if told["state"] == "Finished":
             return
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 5.0)

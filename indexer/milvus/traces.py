@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from indexer.catalogue import Catalogue
 from indexer.erasure.traces import Trace
 from indexer.errors import IndexUnavailable
 from indexer.milvus.connection import CollectionMissing
-from indexer.milvus.positions import list_stems
 from indexer.milvus.server import MilvusServer, is_of_gallery
+from indexer.milvus.tables import index_positions
 
 _PLACE = "Milvus"
 
 
 def look_in_milvus(catalogue: Catalogue, server: MilvusServer, image_id: int) -> Trace:
     """In every collection of this database, of every model. Raises DatabaseUnavailable."""
-    stems = list_stems(catalogue.database)
+    with catalogue.database.read() as connection:
+        stems = list(connection.scalars(select(index_positions.c.stem)))
     try:
         names = [
             name

@@ -418,3 +418,27 @@ def test_position_names_collections(filled: Both) -> None:
     _, position = filled.milvus._positions.read()
     assert position is not None
     assert name_of(position, 1) in filled.milvus._server.list_collections()
+
+
+def test_progress_is_told_while_it_is_built_and_a_stop_does_not_wait_for_it(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.milvus.stop()
+    filled.milvus.drop()
+    monkeypatch.setattr(loader, "_PAGE_ROWS", 5)
+    upsert = MilvusServer.upsert
+
+    def upsert_slowly(server: MilvusServer, name: str, block: object) -> None:
+        time.sleep(0.3)
+        upsert(server, name, block)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MilvusServer, "upsert", upsert_slowly)
+    index = start(wait_s=0.1)
+    wait_until(lambda: 0 < (index.status().loaded or 0) < 1)
+    with pytest.raises(IndexBehind, match=r"being built: \d+% of it is there"):
+        index.search("g", filled.people(1)[0], 5)
+    assert not index.status().in_step
+    index.stop()
+    _, position = index._positions.read()
+    assert position is not None
+    assert position.is_loading
