@@ -152,6 +152,7 @@ KINDS: dict[str, Kind] = {
     "model_not_kept": Kind(404, "No such model", "GET /models lists those that are kept."),
     "model_unloadable": Kind(422, "Model can't be loaded", "Correct what `detail` names."),
     "model_served": Kind(409, "Model is served", "Serve another one first."),
+    "model_set": Kind(409, "Model is set", "Change or unset PASSERBY_MODEL first."),
     "model_incomplete": Kind(
         409, "Model not complete", "Wait until `is_complete`: GET /models tells how far it is."
     ),

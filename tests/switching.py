@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from indexer.catalogue import Catalogue
+from indexer.database.migrate import upgrade
 from indexer.pictures.decode import decode
 from tests.app.files import COLOURS
 from tests.colours import COARSE, GRID, CoarseColours
@@ -62,17 +64,22 @@ class Fleet:
 
 @contextmanager
 def fleet(
-    folder: Path, database_url: str | None, commands: Sequence[str], model: str = GRID
+    folder: Path, database_url: str, commands: Sequence[str], first: Any, name: str = GRID
 ) -> Iterator[Fleet]:
-    """`serve`, or several `api` and `worker`, ready; gone when the block is left."""
+    """`serve`, or several `api` and `worker`, ready; gone when the block is left.
+
+    first: the encoder of the model that is served to begin with, which `name` loads.
+    """
     environment = {
         **os.environ,
         "PASSERBY_DATA_DIR": str(folder / "data"),
-        "PASSERBY_MODEL": model,
+        "PASSERBY_DATABASE_URL": database_url,
         "OMP_NUM_THREADS": "1",
     }
-    if database_url is not None:
-        environment["PASSERBY_DATABASE_URL"] = database_url
+    upgrade(database_url)
+    catalogue = Catalogue(database_url)
+    catalogue.models.keep(first.fingerprint, name, first.dim)
+    catalogue.close()
     processes: list[subprocess.Popen[bytes]] = []
     urls: dict[str, str] = {}
     try:
@@ -87,8 +94,7 @@ def fleet(
             urls[f"http://127.0.0.1:{port}"] = command
         _wait_until(lambda: all(map(_is_ready, urls)))
         searched = [url for url, command in urls.items() if command != "worker"]
-        # Commands must not ask for the model that the processes began with.
-        yield Fleet(searched, {k: v for k, v in environment.items() if k != "PASSERBY_MODEL"})
+        yield Fleet(searched, environment)
     finally:
         for process in processes:
             process.terminate()

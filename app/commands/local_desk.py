@@ -176,7 +176,8 @@ class LocalDesk:
         return show_model(self._catalogue, model.fingerprint)
 
     def drop_model(self, fingerprint: str) -> None:
-        drop_on_record(self._catalogue, command_caller(), fingerprint)
+        setting = full_name(self._settings.model)
+        drop_on_record(self._catalogue, command_caller(), fingerprint, setting)
 
     def _model(self) -> ModelEntry:
         served = self._catalogue.models.served()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.access.audit import put_on_record
 from app.access.caller import Caller
+from app.errors import ProblemError
 from indexer.catalogue import Catalogue
 from indexer.errors import ModelServed, NoPreviousModel
 from indexer.models.kept import KeptModel
@@ -56,11 +57,23 @@ def roll_back_on_record(
     return catalogue.models.roll_back(force=force)
 
 
-def drop_on_record(catalogue: Catalogue, caller: Caller, fingerprint: str) -> None:
-    """It is kept no longer, and its vectors go. Raises ModelNotKept, ModelServed, StorageFull,
-    DatabaseUnavailable."""
-    if catalogue.models.find(fingerprint).is_served:
+def drop_on_record(
+    catalogue: Catalogue, caller: Caller, fingerprint: str, setting: str | None
+) -> None:
+    """It is kept no longer, and its vectors go. setting: what PASSERBY_MODEL names, by full name.
+
+    Raises ModelNotKept, ModelServed, StorageFull, DatabaseUnavailable, and ProblemError where the
+    next start would keep it again.
+    """
+    model = catalogue.models.find(fingerprint)
+    if model.is_served:
         raise ModelServed(fingerprint)
+    if model.name == setting:
+        raise ProblemError(
+            "model_set",
+            f"PASSERBY_MODEL names {model.name}: the next start would keep it again, and serve it. "
+            "Unset it, or name the one that is served, and start anew; then drop it.",
+        )
     _record(catalogue, caller, f"drop {fingerprint}")
     catalogue.models.drop(fingerprint)
 

@@ -115,10 +115,16 @@ def serve(
     status_code=204,
     summary="Keep a model no longer",
     responses=problems(
-        "origin_refused", "model_not_kept", "model_served", "validation_failed", "storage_full"
+        "origin_refused",
+        "model_not_kept",
+        "model_served",
+        "model_set",
+        "validation_failed",
+        "storage_full",
     ),
 )
 def drop(fingerprint: Fingerprint, services: AppServices, caller: AppCaller) -> None:
     """Workers remove its vectors. Pages of searches that began with it can't be gone on with."""
-    drop_on_record(services.catalogue, caller, fingerprint)
+    setting = full_name(services.settings.model)
+    drop_on_record(services.catalogue, caller, fingerprint, setting)
     services.models.look()

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from app.errors import CommandError
+from app.access.caller import LOCAL
+from app.errors import CommandError, ProblemError
 from app.main import create_app
+from app.models.on_record import drop_on_record
 from app.models.wish import Wish
 from app.settings import Settings
 from app.wiring import build_services
@@ -152,6 +154,14 @@ def test_model_that_cannot_be_loaded_here_is_told_and_not_served(api: Api) -> No
     assert ready["models"] == {GRID: "served", "elsewhere": "can't be loaded, see the log"}
     (unready,) = [one for one in api.http.get("/models").json()["models"] if one["name"] == "gone"]
     assert len(unready["not_ready"]) == 1
+
+
+def test_model_that_the_setting_names_is_not_dropped(api: Api) -> None:
+    catalogue = api.services.catalogue
+    catalogue.models.keep("elsewhere", "/models/elsewhere", 13)
+    with pytest.raises(ProblemError, match="PASSERBY_MODEL names /models/elsewhere"):
+        drop_on_record(catalogue, LOCAL, "elsewhere", "/models/elsewhere")
+    drop_on_record(catalogue, LOCAL, "elsewhere", "small")
 
 
 def test_setting_is_served_by_itself_once(api: Api) -> None:

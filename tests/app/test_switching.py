@@ -20,8 +20,7 @@ OLD, NEW = STUBS
 def test_switch_is_seen_by_no_search(
     tmp_path: Path, database_url: str, commands: list[str]
 ) -> None:
-    url = database_url if database_url.startswith("postgresql") else None
-    with fleet(tmp_path, url, commands) as here:
+    with fleet(tmp_path, database_url, commands, STUBS[OLD]) as here:
         seen = switch_under_load(here, Pictures(STUBS), old=OLD, new=NEW)
         logs = "".join(log.read_text() for log in tmp_path.glob("*.log"))
     assert seen.faults == [], logs[-2_000:]

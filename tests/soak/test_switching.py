@@ -47,23 +47,23 @@ def models(tmp_path: Path) -> Mapping[str, Any]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest) -> Iterator[tuple[str | None, list[str]]]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     """A database, and the processes on it."""
     if request.param == "sqlite":
-        yield None, ["serve"]
+        yield f"sqlite:///{tmp_path / 'passerby.db'}", ["serve"]
     else:
         with running_postgresql(folder=None) as server:
             yield server.url, ["api", "api", "worker"]
 
 
 def test_no_search_fails(
-    tmp_path: Path, place: tuple[str | None, list[str]], models: Mapping[str, Any]
+    tmp_path: Path, place: tuple[str, list[str]], models: Mapping[str, Any]
 ) -> None:
     url, commands = place
     (first, old), (name, new) = models.items()
     encoders = {one.fingerprint: one for one in models.values()}
     is_small = MODEL != "colours"
-    with fleet(tmp_path, url, commands, first) as here:
+    with fleet(tmp_path, url, commands, old, first) as here:
         seen = switch_under_load(
             here,
             Pictures(encoders),
