@@ -63,6 +63,7 @@ class Part:
     ids: list[int] = field(default_factory=list)
     claim_s: list[float] = field(default_factory=list)
     finish_s: list[float] = field(default_factory=list)
+    began_at: float = 0.0
     ended_at: float = 0.0
     lost: int = 0
 
@@ -72,7 +73,6 @@ class Run:
     """What all did. waits: how many sessions waited for each kind of lock, on average."""
 
     parts: list[Part]
-    wall_s: float
     waits: dict[str, float]
 
     @property
@@ -85,6 +85,11 @@ class Run:
         """Encoded although they had been before, or lost after that."""
         distinct = {image_id for part in self.parts for image_id in part.ids}
         return self.num_pictures - len(distinct) + sum(part.lost for part in self.parts)
+
+    def per_s(self, what: str) -> float:
+        """Of ids or of claim_s: how many a second, of all workers while each worked."""
+        worked = [part for part in self.parts if part.ids]
+        return sum(len(getattr(part, what)) / (part.ended_at - part.began_at) for part in worked)
 
     def quantile_ms(self, what: str, share: float) -> float:
         """Of claims, or of finishes: so many took at most this long."""
@@ -116,24 +121,31 @@ def simulate(url: str, workers: int, batch: int, encode_s: float) -> Run:
     context.set_forkserver_preload([__name__])
     ready, told = context.Barrier(workers + 1), context.Queue()
     arguments = (told, url, ready, batch, encode_s)
-    processes = [context.Process(target=_work, args=arguments) for _ in range(workers)]
+    processes = [
+        context.Process(target=_work, args=(*arguments, place * encode_s / workers))
+        for place in range(workers)
+    ]
     for process in processes:
         process.start()
     ready.wait(_PATIENCE_S)
-    started_at = time.time()
     with _sampling(url) as waits:
         parts = [told.get(timeout=_PATIENCE_S) for _ in processes]
     for process in processes:
         process.join()
-    return Run(parts, max(part.ended_at for part in parts) - started_at, waits)
+    return Run(parts, waits)
 
 
-def _work(told: Queue[Part], url: str, ready: Barrier, batch: int, encode_s: float) -> None:
+def _work(
+    told: Queue[Part], url: str, ready: Barrier, batch: int, encode_s: float, begin_s: float
+) -> None:
+    """begin_s: after the others; workers that all commit at the same moment are no likely ones."""
     catalogue, part = Catalogue(url), Part()
     vectors_BD = np.random.default_rng(0).standard_normal((batch, _DIM), np.float32)
     vectors_BD /= np.linalg.norm(vectors_BD, axis=1, keepdims=True)
     catalogue.ping()
     ready.wait()
+    time.sleep(begin_s)
+    part.began_at = time.time()
     while True:
         started = time.perf_counter()
         claims = catalogue.queue.claim(batch, _LEASE_S)
@@ -178,7 +190,7 @@ def _sampling(url: str) -> Iterator[dict[str, float]]:
 def _tell(run: Run, workers: int, plan: Plan, num_gaps: int) -> Iterator[Row]:
     name = f"{workers} workers" if workers > 1 else "1 worker"
     ideal = workers * plan.batch / plan.encode_s
-    pictures = run.num_pictures / run.wall_s
+    pictures = run.per_s("ids")
     yield Row(
         f"{name}: pictures, against an encoder's pace alone",
         pictures,
@@ -186,7 +198,7 @@ def _tell(run: Run, workers: int, plan: Plan, num_gaps: int) -> Iterator[Row]:
         ideal,
         pictures / ideal,
     )
-    yield Row(f"{name}: claims", sum(len(part.claim_s) for part in run.parts) / run.wall_s, "/s")
+    yield Row(f"{name}: claims", run.per_s("claim_s"), "/s")
     for what in ("claim", "finish"):
         p50, p99 = (run.quantile_ms(f"{what}_s", share) for share in (0.5, 0.99))
         yield Row(f"{name}: {what}, p50", p50, "ms")
