@@ -154,6 +154,7 @@ def ray_running(plan: RayPlan) -> Iterator[None]:
     Raises CommandError where it is not installed or can't be reached.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing leaves this machine
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is told as an error
     if plan.address is None and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # not one in ~/.ray
     try:
@@ -161,6 +162,7 @@ def ray_running(plan: RayPlan) -> Iterator[None]:
         import ray.data
     except ImportError as error:
         raise CommandError("Ray is not installed: pip install 'passerby[ray]'") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     was_running = ray.is_initialized()
     own: dict[str, Any] = {"num_cpus": plan.workers, "object_store_memory": _STORE_BYTES}
     try:
