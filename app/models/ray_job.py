@@ -29,6 +29,7 @@ _CHUNKS_A_TASK = 16  # at most: a task costs Ray some milliseconds, a chunk take
 _TASKS_A_WORKER = 4  # at least, so that the last ones don't wait for one
 _NOT_OURS = -1  # somebody else works on it, or it is done
 _STORE_BYTES = 100 * 2**20  # of Ray's own on this machine; no picture goes through it
+_MOST_STARTS = 3  # of Ray here, where a busy machine takes it too long
 _MOST_FAILURES = 3  # passes in a row that embed nothing and fail
 
 Batch = Mapping[str, NDArray[np.generic]]
@@ -163,25 +164,34 @@ def ray_running(plan: RayPlan) -> Iterator[None]:
     except ImportError as error:
         raise CommandError("Ray is not installed: pip install 'passerby[ray]'") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    was_running = ray.is_initialized()
-    own: dict[str, Any] = {"num_cpus": plan.workers, "object_store_memory": _STORE_BYTES}
-    try:
-        if not was_running:
-            ray.init(
-                plan.address,
-                include_dashboard=False if plan.address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **(own if plan.address is None else {}),
-            )
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    if ray.is_initialized():
         yield
-    except ConnectionError as error:
-        raise CommandError(f"Ray at {plan.address}: {_last_line(error)}") from error
+        return
+    try:
+        _join(plan)
+        yield
     finally:
-        if not was_running:
+        ray.shutdown()
+
+
+def _join(plan: RayPlan) -> None:
+    """Raises CommandError."""
+    import ray
+
+    how: dict[str, Any] = {"address": plan.address}
+    if plan.address is None:
+        how = {"address": "local", "num_cpus": plan.workers, "object_store_memory": _STORE_BYTES}
+        how["include_dashboard"] = False
+    for starts_left in reversed(range(_MOST_STARTS if plan.address is None else 1)):
+        try:
+            ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
+            return
+        except Exception as error:  # Ray raises this very class where its start takes 30 s
             ray.shutdown()
+            if not starts_left:
+                where = "here" if plan.address is None else f"at {plan.address}"
+                raise CommandError(f"Ray can't be used {where}: {_last_line(error)}") from error
 
 
 def _check_reachable(settings: Settings, plan: RayPlan) -> None:
@@ -192,6 +202,11 @@ def _check_reachable(settings: Settings, plan: RayPlan) -> None:
         raise CommandError(
             "the database is a file of this machine, which others can't reach: a cluster needs "
             "PostgreSQL in PASSERBY_DATABASE_URL"
+        )
+    if settings.storage_url is None:
+        raise CommandError(
+            "the pictures are in the data folder of this machine, which others can't reach: a "
+            "cluster needs a bucket, or a folder that all of them have, in PASSERBY_STORAGE_URL"
         )
 
 

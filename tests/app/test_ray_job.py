@@ -114,11 +114,17 @@ def test_actor_refuses_another_model_of_the_same_name(
         ChunkActor(settings_for(catalogue, store, tmp_path), model)
 
 
-def test_cluster_needs_a_database_that_it_reaches(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [(None, "a cluster needs PostgreSQL"), ("postgresql://u@h/n", "a cluster needs a bucket")],
+)
+def test_cluster_needs_what_all_its_machines_reach(
+    database: str | None, expected: str, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=database)
     catalogue = Catalogue(settings.database)
     plan = RayPlan(2, address="10.0.0.1:6379")
-    with pytest.raises(CommandError, match="a cluster needs PostgreSQL"):
+    with pytest.raises(CommandError, match=expected):
         embed_on_ray(settings, catalogue, None, plan, lambda _: None)  # type: ignore[arg-type]
 
 
