@@ -16,6 +16,8 @@ from app.schemas import REASON, Reason
 
 router = APIRouter(prefix="/galleries/{gallery}/map", tags=["map"])
 
+LOOKING = ("index_unavailable", "index_behind")
+
 
 @router.post(
     "",
@@ -26,6 +28,7 @@ router = APIRouter(prefix="/galleries/{gallery}/map", tags=["map"])
         "malformed_json",
         "origin_refused",
         "gallery_not_found",
+        *LOOKING,
         "request_too_large",
         "unsupported_media_type",
         "validation_failed",
@@ -44,7 +47,7 @@ def create(gallery: GallerySlug, request: MapRequest, services: AppServices) -> 
 @router.get(
     "",
     summary="Show how far a map is",
-    responses=problems("gallery_not_found", "validation_failed"),
+    responses=problems("gallery_not_found", *LOOKING, "validation_failed"),
 )
 def show(gallery: GallerySlug, services: AppServices) -> GalleryMap:
     """The one that can be looked at, and the one asked for last."""
@@ -55,7 +58,12 @@ def show(gallery: GallerySlug, services: AppServices) -> GalleryMap:
     "/cancel",
     summary="Cancel the drawing of a map",
     responses=problems(
-        "origin_refused", "gallery_not_found", "map_ended", "validation_failed", "storage_full"
+        "origin_refused",
+        "gallery_not_found",
+        *LOOKING,
+        "map_ended",
+        "validation_failed",
+        "storage_full",
     ),
 )
 def cancel(gallery: GallerySlug, services: AppServices) -> GalleryMap:
@@ -72,6 +80,7 @@ def cancel(gallery: GallerySlug, services: AppServices) -> GalleryMap:
         304: {"description": "They are as `If-None-Match` has them."},
         **problems(
             "gallery_not_found",
+            *LOOKING,
             "map_not_drawn",
             "reason_required",
             "validation_failed",

@@ -40,6 +40,9 @@ FILTERS = (
 )
 
 
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+
+
 @dataclass
 class Both:
     """A database, and both indexes of it."""
@@ -195,6 +198,7 @@ def next_page(
     return ranking.hits, ranking.indexed, behind
 
 
+@on_sqlite
 def test_pages_are_the_same_while_pictures_come_and_go(both: Both) -> None:
     ids = both.add(both.people(90))
     both.catch_up()
@@ -222,35 +226,33 @@ def test_pages_are_the_same_while_pictures_come_and_go(both: Both) -> None:
             index.search("g", query_D, 5, behind=lost)
 
 
+@on_sqlite
 def test_people_are_the_same(both: Both) -> None:
     ids = both.add(both.people(160))
     both.catch_up()
     queries_QD = both.people(2, spread=0.6)
-    for query_D in queries_QD:
-        for filters in FILTERS:
-            for num_hits in (4, 60):
-                pools = []
-                for index in both:
-                    ranking = index.search("g", query_D, 20, filters)
-                    assert ranking.generation is not None
-                    place = (
-                        Place(ranking.generation, 3, ranking.hits[2])
-                        if len(ranking.hits) > 2
-                        else None
-                    )
-                    for behind in (None, place):
-                        with index.ranked("g", behind) as (view, size, _):
-                            pool = view.pool(
-                                query_D,
-                                num_hits,
-                                0.7,
-                                filters,
-                                behind=behind,
-                                shown=ids[3:6],
-                                without=ids[9:11],
-                            )
-                        pools.append((size, told(pool)))
-                assert pools[:2] == pools[2:]
+    for query_D, num_hits in zip(queries_QD, (4, 60), strict=True):
+        for filters in FILTERS[:3]:
+            pools = []
+            for index in both:
+                ranking = index.search("g", query_D, 20, filters)
+                assert ranking.generation is not None
+                place = (
+                    Place(ranking.generation, 3, ranking.hits[2]) if len(ranking.hits) > 2 else None
+                )
+                for behind in (None, place):
+                    with index.ranked("g", behind) as (view, size, _):
+                        pool = view.pool(
+                            query_D,
+                            num_hits,
+                            0.7,
+                            filters,
+                            behind=behind,
+                            shown=ids[3:6],
+                            without=ids[9:11],
+                        )
+                    pools.append((size, told(pool)))
+            assert pools[:2] == pools[2:]
 
 
 def told(pool: object) -> list[object]:
@@ -309,16 +311,16 @@ def test_built_anew_it_is_the_same(both: Both, open_milvus: Callable[..., Milvus
 
 
 @pytest.mark.parametrize("index_type", sorted(LITE_TYPES - {"FLAT"}))
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@on_sqlite
 def test_every_index_type_finds_most_with_exact_scores(
     index_type: str, both: Both, open_milvus: Callable[..., MilvusIndex]
 ) -> None:
-    both.add(both.people(400))
+    both.add(both.people(250))
     both.milvus.stop()
     index = open_milvus(kind=IndexKind(index_type, build={"nlist": 8}))  # type: ignore[arg-type]
     both.memory.catch_up()
     shares = []
-    for query_D in both.people(10):
+    for query_D in both.people(6):
         exact = both.memory.search("g", query_D, 20).hits
         found = index.search("g", query_D, 20).hits
         assert set(found) - set(exact) == set() or min(hit.score for hit in found) < exact[0].score
