@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from indexer.catalogue import Catalogue
 from indexer.errors import GalleryNotFound, PlaceLost
 from indexer.index.live_index import LiveIndex
+from indexer.milvus import kind
 from indexer.milvus.kind import LITE_TYPES, IndexKind
 from indexer.milvus.milvus_index import MilvusIndex
 from indexer.protocols import GalleryIndex, VectorIndex
@@ -224,6 +225,25 @@ def test_pages_are_the_same_while_pictures_come_and_go(both: Both) -> None:
     for index in both:
         with pytest.raises(PlaceLost):
             index.search("g", query_D, 5, behind=lost)
+
+
+@on_sqlite
+def test_pages_are_the_same_beyond_what_milvus_gives_at_once(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "_MOST_HITS", 40)
+    both.add(both.people(90))
+    both.add(both.people(1).repeat(15, axis=0))  # equal scores, across a page's edge
+    both.catch_up()
+    query_D, place, num_seen = both.people(1, spread=0.6)[0], None, 0
+    while True:
+        pages = [next_page(index, query_D, place, 12, Filters()) for index in both]
+        assert pages[0] == pages[1]
+        hits, _, place = pages[0]
+        num_seen += len(hits)
+        if not hits:
+            break
+    assert num_seen == 105
 
 
 @on_sqlite
