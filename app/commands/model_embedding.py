@@ -29,6 +29,9 @@ def embed(
     gpus_per_worker: Annotated[
         float, typer.Option(min=0, help="GPUs of each; 0.5 for two on one GPU.")
     ] = 0.0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also what the model could not embed before.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Embed what lacks a model's vector, as a job on Ray. Workers of the service do so too, where
@@ -44,6 +47,8 @@ def embed(
     catalogue, _ = open_data(settings)
     try:
         kept = pick_model(catalogue.models.all(), model)
+        if retry_failed:
+            catalogue.models.retry_failed(kept.fingerprint)
         told = _Teller(catalogue.models.progress()[kept.fingerprint].missing)
         done = embed_on_ray(settings, catalogue, kept, plan, told)
         progress = catalogue.models.progress()[kept.fingerprint]

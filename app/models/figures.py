@@ -10,7 +10,8 @@ from prometheus_client.registry import Collector
 
 from app.models.follower import ModelFollower
 from app.monitoring.fresh import Fresh
-from indexer.models.kept import KeptModel, KeptModels, Progress
+from indexer.models.kept import KeptModel, KeptModels
+from indexer.models.progress import Progress
 
 _TOLD = {
     "served": "Whether searches are to use this kept model.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app.models.schemas import ModelSummary
 from indexer.catalogue import Catalogue
-from indexer.models.kept import KeptModel, Progress
+from indexer.models.kept import KeptModel
+from indexer.models.progress import Progress
 
 _JUST_KEPT = Progress(embedded=0, total=0, failed=0, is_complete=False)
 

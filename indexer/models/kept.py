@@ -3,7 +3,6 @@ served. Which one that is changes in one transaction, and so does the way back."
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Select,
     case,
     delete,
-    func,
     insert,
     select,
     true,
@@ -33,11 +31,9 @@ from indexer.errors import (
     NoPreviousModel,
 )
 from indexer.models.processes import ServingProcesses
+from indexer.models.progress import Progress, ProgressCounter
 from indexer.models.ranges import cover_all, cover_stragglers, is_covered, open_ids
 from indexer.models.tables import kept_models, model_failures, served_model
-from indexer.tables import images
-
-_COUNT_SHARE = 100  # counting all pictures may take this part of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +49,6 @@ class KeptModel:
     declined_at: datetime | None
     is_served: bool
     is_previous: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Of a model: of `total` searchable pictures about `embedded` have its vector, and `failed`
-    can't get one. is_complete: exact; all others have it."""
-
-    embedded: int
-    total: int
-    failed: int
-    is_complete: bool
-
-    @property
-    def missing(self) -> int:
-        """About how many will still get its vector; at least 1 until it is complete."""
-        return 0 if self.is_complete else max(1, self.total - self.embedded - self.failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +69,7 @@ class KeptModels:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.serving = ServingProcesses(database)
-        self._total, self._counted_until = 0, 0.0
+        self._counter = ProgressCounter()
 
     def all(self) -> list[KeptModel]:
         """The served one first, then those that were added first. Cheap: counts nothing."""
@@ -108,15 +88,7 @@ class KeptModels:
     def progress(self) -> dict[str, Progress]:
         """Of each kept model, by fingerprint. Cheap with any number of pictures."""
         with self._database.read() as connection:
-            total = self._count_searchable(connection)
-            failed = _count_failures(connection)
-            found = {}
-            for model, number in open_ids(connection).items():
-                without = min(failed.get(model, 0), total)
-                embedded = max(0, total - without - number)
-                is_complete = number == 0 and is_covered(connection, model)
-                found[model] = Progress(embedded, total, without, is_complete)
-            return found
+            return self._counter.read(connection)
 
     def failures(self, fingerprint: str, after_id: int = 0, limit: int = 100) -> list[ModelFailure]:
         """Pictures that it can't embed, by id, those with larger ids than `after_id`."""
@@ -259,16 +231,6 @@ class KeptModels:
         if not is_covered(connection, fingerprint):
             raise ModelIncomplete(fingerprint, max(1, open_ids(connection)[fingerprint]))
 
-    def _count_searchable(self, connection: Connection) -> int:
-        """As it was a moment ago: counting 100 million takes some ten seconds."""
-        started = time.monotonic()
-        if started > self._counted_until:
-            number = select(func.count()).where(images.c.state == "searchable")
-            self._total = int(connection.execute(number).scalar_one())
-            ended = time.monotonic()
-            self._counted_until = ended + _COUNT_SHARE * (ended - started)
-        return self._total
-
 
 def _select() -> Select[Any]:
     columns = [
@@ -303,9 +265,3 @@ def _find(connection: Connection, fingerprint: str) -> KeptModel:
     if row is None:
         raise ModelNotKept(fingerprint)
     return _model(row)
-
-
-def _count_failures(connection: Connection) -> dict[str, int]:
-    number = func.count().label("number")
-    by_model = select(model_failures.c.model, number).group_by(model_failures.c.model)
-    return {row.model: row.number for row in connection.execute(by_model)}

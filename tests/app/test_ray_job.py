@@ -17,7 +17,7 @@ from app.errors import CommandError
 from app.models.ray_job import ChunkActor, RayPlan, embed_on_ray, ray_running
 from app.settings import Settings
 from indexer.catalogue import Catalogue
-from indexer.models.kept import Progress
+from indexer.models.progress import Progress
 from indexer.storage.object_store import ObjectStore
 from indexer.work.worker import Worker
 from tests.colours import CoarseColours

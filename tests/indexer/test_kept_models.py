@@ -16,7 +16,7 @@ from indexer.errors import (
     ModelServed,
     NoPreviousModel,
 )
-from indexer.models.kept import Progress
+from indexer.models.progress import Progress
 from indexer.models.tables import model_chunks, serving_processes
 from indexer.storage.object_store import ObjectStore
 from indexer.work.worker import Worker

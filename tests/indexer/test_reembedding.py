@@ -19,7 +19,7 @@ from indexer.catalogue import Catalogue
 from indexer.erasure.deletion import delete_image
 from indexer.errors import ModelIncomplete, StorageUnavailable
 from indexer.models.encoders import Encoders
-from indexer.models.kept import Progress
+from indexer.models.progress import Progress
 from indexer.models.runner import ChunkEmbedder, ModelRunner
 from indexer.models.tables import model_chunks
 from indexer.storage.object_store import ObjectStore
