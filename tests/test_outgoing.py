@@ -10,6 +10,7 @@ CLIENTS = {
     *("httpx", "requests", "aiohttp", "urllib3", "httplib2", "pycurl", "websockets", "websocket"),
     *("urllib.request", "http.client", "ftplib", "smtplib", "telnetlib", "xmlrpc", "paramiko"),
     *("socket", "asyncio.open_connection", "obstore", "boto3", "fsspec", "grpc", "psycopg"),
+    *("pymilvus", "milvus_lite"),
     *("opentelemetry.exporter", "torch.hub", "huggingface_hub", "urllib.robotparser"),
     "app.client",  # made to ask servers, which the service has no business with
 }
@@ -25,6 +26,10 @@ ALLOWED = {
     ("app/commands/server.py", "socket"),  # listens
     ("indexer/database/transactions.py", "psycopg"),  # PASSERBY_DATABASE_URL
     ("indexer/database/transactions.py", "connect"),  # the engine's
+    ("indexer/milvus/connection.py", "pymilvus"),  # PASSERBY_MILVUS_URI
+    ("indexer/milvus/connection.py", "grpc"),  # its errors
+    ("indexer/milvus/schema.py", "pymilvus"),  # its types of fields
+    ("indexer/models/processes.py", "socket"),  # this host's name
 }
 
 

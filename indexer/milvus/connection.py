@@ -46,8 +46,8 @@ class MilvusConnection:
         with self._translated():
             return call(self._open())
 
-    def connect(self) -> None:
-        """If it is not. Raises IndexUnavailable."""
+    def reach(self) -> None:
+        """Open it, if it is not. Raises IndexUnavailable."""
         self.ask(lambda _: None)
 
     def close(self) -> None:

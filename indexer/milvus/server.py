@@ -207,7 +207,7 @@ class MilvusServer(MilvusConnection):
     @property
     def _holds_float16(self) -> bool:
         """Lite has no such vectors; of GPU indexes not all do."""
-        self.connect()
+        self.reach()
         return not self.is_lite and not self.kind.on_gpu
 
     def _check(self) -> None:
