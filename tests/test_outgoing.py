@@ -29,6 +29,7 @@ ALLOWED = {
     ("indexer/milvus/connection.py", "pymilvus"),  # PASSERBY_MILVUS_URI
     ("indexer/milvus/connection.py", "grpc"),  # its errors
     ("indexer/milvus/schema.py", "pymilvus"),  # its types of fields
+    ("indexer/milvus/server.py", "pymilvus"),  # its type alone
     ("indexer/models/processes.py", "socket"),  # this host's name
 }
 
