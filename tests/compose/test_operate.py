@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
-from dataclasses import replace
+import time
 from typing import Any
 
 import pytest
 
 from tests.app.files import picture
-from tests.app.program import QUICK
 from tests.compose.engine import Engine
-from tests.compose.images import ROOT, Image, find_image
+from tests.compose.images import ROOT
 from tests.compose.pages import sections
 
 SECTIONS = {title: blocks for title, blocks in sections("docs/operate.md").items() if blocks}
@@ -62,10 +60,10 @@ class Desk:
 
     def wait(self) -> None:
         """Until nothing is pending."""
-        for _ in range(200):
-            if not self.call("/galleries/street")["counts"]["pending"]:
-                return
-        raise AssertionError(self.engine.logs())
+        deadline = time.monotonic() + 60
+        while self.call("/galleries/street")["counts"]["pending"]:
+            assert time.monotonic() < deadline, self.engine.logs()
+            time.sleep(0.2)
 
     def found(self) -> set[int]:
         """The ids of all that a search finds."""
@@ -73,25 +71,14 @@ class Desk:
         return {one["image_id"] for one in self.post("/search", asked)["results"]}
 
 
-def find_quick_image(name: str) -> Image | None:
-    """Passerby's with the colour encoder: nothing here is about the model, which starts slowly."""
-    image = find_image(name)
-    if image is None or not name.startswith("passerby:"):
-        return image
-    environment = {**image.environment, "PYTHONPATH": str(ROOT)}
-    entrypoint = ("python", "-W", "ignore", "-c", QUICK)
-    return replace(image, entrypoint=entrypoint, environment=environment)
+# Nothing here is about the model; this one starts quickly.
+MODEL = f"PASSERBY_MODEL=python:tests.conftest:ColourEncoder\nPYTHONPATH={ROOT}\n"
 
 
 @pytest.fixture(scope="module")
-def desk(engine: Engine) -> Iterator[Desk]:
+def desk(engine: Engine) -> Desk:
     """All is up, and a gallery has six pictures."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.compose.project.find_image", find_quick_image)
-        yield bring_up(engine)
-
-
-def bring_up(engine: Engine) -> Desk:
+    (engine.folder / ".env").write_text(MODEL)
     engine.shell("docker/make-secrets.sh && docker compose up -d --wait")
     desk = Desk(engine)
     desk.post("/galleries", {"name": "street"})
