@@ -19,5 +19,6 @@ class Health(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    start_server_in_thread(sys.argv[1], host="0.0.0.0", port=19530)
+    # Kept: it ends with the last reference.
+    running = start_server_in_thread(sys.argv[1], host="0.0.0.0", port=19530)
     HTTPServer(("0.0.0.0", 9091), Health).serve_forever()
