@@ -276,6 +276,7 @@ class Readiness(BaseModel):
     ready: bool
     checks: dict[str, str] = Field(description="`ok`, or what is wrong.")
     models: dict[str, str] | None = Field(
+        None,
         description="Each kept model here, by its fingerprint: `served`, `ready` to be, `loading`, "
-        "or what is wrong. Null where no searches are answered."
+        "or what is wrong. Null where no searches are answered.",
     )

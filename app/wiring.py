@@ -66,7 +66,7 @@ def build_services(
         return join_parts(settings, model.name, loaded, index)
 
     wish = Wish(catalogue, choice.wanted)
-    models = ModelFollower(catalogue.models, load, load(choice.served), wish.grant)
+    models = ModelFollower(catalogue.models, load, load(choice.served), wish.grant, encoders.forget)
     tracing = start_tracing()
     worker = None
     if with_worker:

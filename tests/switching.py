@@ -36,6 +36,7 @@ TEXTS = ("red over blue", "green", "blue over green", "a red coat", "grey over r
 TOLD_S = 1.0  # so long after the API called a picture searchable every index has it
 START_S = 90.0
 CLOSE = 2e-5
+_UNKEPT = httpx.Limits(max_keepalive_connections=0)
 
 Encoders = Mapping[str, Any]
 STUBS: Encoders = {one.fingerprint: one for one in (ColourEncoder(), CoarseColours())}
@@ -175,7 +176,8 @@ class Searcher:
         self._random = random.Random(seed)
 
     def run(self, stop: threading.Event) -> None:
-        with httpx.Client(timeout=60) as http:
+        # A connection each: a server may close one that is kept at the moment it is used again.
+        with httpx.Client(timeout=60, limits=_UNKEPT) as http:
             while not stop.wait(self._every_s):
                 try:
                     self._search(http, *self._random.choice([(5, 3), (5, 3), (5, 3), (100, 1_000)]))
@@ -270,7 +272,7 @@ class Feeder:
         return not self._waiting
 
     def run(self, stop: threading.Event) -> None:
-        with httpx.Client(timeout=60) as http:
+        with httpx.Client(timeout=60, limits=_UNKEPT) as http:
             while not stop.wait(self._every_s):
                 try:
                     self.put(http, 1)

@@ -46,9 +46,10 @@ class ModelFollower:
         load: Load,
         first: LoadedModel,
         on_look: OnLook = lambda _: None,
+        on_gone: Callable[[str], object] = lambda _: None,
     ) -> None:
         """first: what is served to begin with, not started. on_look: given the kept models after
-        each look at the database."""
+        each look at the database. on_gone: given the fingerprint of one that was dropped."""
         self._kept = kept
         self._load = load
         self._served = first
@@ -56,7 +57,7 @@ class ModelFollower:
         self._failed: dict[str, _Failure] = {}
         self._loading: str | None = None
         self._wanted = first.fingerprint  # what the database serves
-        self._on_look = on_look
+        self._on_look, self._on_gone = on_look, on_gone
         self._process = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._said: frozenset[str] = frozenset()  # in the last heartbeat
         self._said_at = float("-inf")
@@ -172,6 +173,7 @@ class ModelFollower:
             if fingerprint == self._served.fingerprint:
                 continue
             self._failed.pop(fingerprint, None)
+            self._on_gone(fingerprint)
             gone = self._ready.pop(fingerprint, None)
             if gone is not None:
                 log.info("the model %s (%s) is dropped", fingerprint, gone.name)
