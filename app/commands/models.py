@@ -24,7 +24,7 @@ LOOK_EVERY_S = 0.5
 group = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
 ModelWord = Annotated[
-    str, typer.Argument(help="A kept model: its name, or how its fingerprint begins.")
+    str, typer.Argument(help="A kept model: how its name ends, or its fingerprint begins.")
 ]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Until it is complete and ready, with its progress.")
@@ -123,7 +123,11 @@ def _find(desk: Desk, word: str) -> ModelSummary:
 
 def pick_model(kept: Sequence[Named], word: str) -> Named:
     """The model that is meant. Raises CommandError where that is none, or several."""
-    found = [one for one in kept if one.name == word or one.fingerprint.startswith(word)]
+    found = [
+        one
+        for one in kept
+        if f"/{one.name}".endswith(f"/{word}") or one.fingerprint.startswith(word)
+    ]
     if len(found) == 1:
         return found[0]
     names = ", ".join(f"{one.name} ({one.fingerprint})" for one in found or kept)
