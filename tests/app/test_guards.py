@@ -140,7 +140,8 @@ def test_client_that_leaves_during_an_upload_is_no_error(
 def test_readiness_names_every_part(shared_api: Api) -> None:
     names = ("database", "storage", "model", "index", "worker", "imports", "maps")
     found = shared_api.http.get("/readyz").json()
-    assert found == {"ready": True, "checks": dict.fromkeys(names, "ok")}
+    models = {"colour-grid": "served"}
+    assert found == {"ready": True, "checks": dict.fromkeys(names, "ok"), "models": models}
 
 
 def test_openapi_documents_every_route_and_its_problems(shared_api: Api) -> None:
