@@ -52,8 +52,8 @@ def find_image(name: str) -> Image | None:
 
 def _passerby() -> Image:
     """As the last stage of docker/Dockerfile has it; with the files of the image that was built,
-    where PASSERBY_TEST_IMAGE says where they are (`buildah mount CONTAINER`)."""
-    built = os.environ.get("PASSERBY_TEST_IMAGE")
+    where STAND_IN_IMAGE says where they are (`buildah mount CONTAINER`)."""
+    built = os.environ.get("STAND_IN_IMAGE")
     text = (ROOT / "docker/Dockerfile").read_text().replace("\\\n", " ")
     last = text[text.rindex("\nFROM ") :]
     environment = {"PATH": _SYSTEM_PATH}
