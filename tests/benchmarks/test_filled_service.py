@@ -14,7 +14,7 @@ def test_service_is_given_no_setting_that_is_at_home_here(
     monkeypatch.setenv("PASSERBY_DATABASE_URL", "postgresql://at-work/passerby")
     monkeypatch.setenv("passerby_storage_url", "s3://at-work")
     monkeypatch.setenv("SOMETHING_ELSE", "kept")
-    given = service._environment(tmp_path, tmp_path / "model")
+    given = service.environment(tmp_path, tmp_path / "model")
     ours = {name: value for name, value in given.items() if "passerby" in name.lower()}
     assert ours == {
         "PASSERBY_DATA_DIR": str(tmp_path),
