@@ -27,6 +27,7 @@ _LOOK_S = 0.2
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _SOUND_S = 60.0  # who has answered for so long had no trouble with its start
+_STOPPING = signal.SIGINT, signal.SIGTERM
 
 Serve = Callable[[int, Callable[[], None]], None]
 """What a process does: given its place, from 0 on, and what to call when it answers. Raises
@@ -56,16 +57,21 @@ class _Place:
         """Begin one. Whoever calls this must have no threads: it is a fork."""
         context = multiprocessing.get_context("fork")
         self._told, telling = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_run, args=(self._serve, self.number, telling), name=f"process {self.number}"
-        )
-        self._process.start()
+        what = self._serve, self.number, telling, os.getpid()
+        self._process = context.Process(target=_run, args=what, name=f"process {self.number}")
+        # Until it has handlers of its own: by ours it would take note, and go on.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         telling.close()
         self.reason, self.answers_since = "", None
 
     def look(self) -> bool:
         """Take in what it told; whether it has ended."""
         assert self._process is not None and self._told is not None
+        has_ended = not self._process.is_alive()  # before all that it told is read
         while self._told.poll():
             try:
                 told: str | None = self._told.recv()
@@ -76,9 +82,8 @@ class _Place:
                 log.info("process %d answers", self.number)
             else:
                 self.reason = told
-        if self._process.is_alive():
+        if not has_ended:
             return False
-        self._process.join()
         self.reason = self.reason or _tell_end(self._process.exitcode)
         self._told.close()
         since, self._process, self._told = self.answers_since, None, None
@@ -105,7 +110,7 @@ def supervise(number: int, serve: Serve, announce: Callable[[], None]) -> None:
         try:
             _start_all(places, announce, is_asked)
             while not is_asked():
-                _turn(places)
+                _turn(places, is_asked)
         finally:
             _stop(places)
 
@@ -116,7 +121,7 @@ def _start_all(
     first = places[0]
     first.start()
     while not first.has_answered and not is_asked():
-        _turn([first])
+        _turn([first], is_asked)
     if is_asked():
         return
     announce()
@@ -124,9 +129,11 @@ def _start_all(
         place.start()
 
 
-def _turn(places: list[_Place]) -> None:
+def _turn(places: list[_Place], is_asked: Callable[[], bool]) -> None:
     """Wait a little for what happens to these, and start again what is due."""
     wait([one.process.sentinel for one in places if one.process is not None], _LOOK_S)
+    if is_asked():  # then they end because they were told to as well
+        return
     for place in places:
         if place.process is None:
             if time.monotonic() >= place.due:
@@ -134,7 +141,7 @@ def _turn(places: list[_Place]) -> None:
         elif place.look():
             others = any(one.process is not None for one in places)
             if not place.has_answered or not (others or place.answers_since):
-                raise CommandError(place.reason)
+                raise CommandError(f"process {place.number}: {place.reason}")
             pause_s = place.begin_pause()
             log.warning(
                 "process %d ended (%s): it is started again in %g s",
@@ -161,23 +168,23 @@ def _stop(places: list[_Place]) -> None:
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], bool]]:
     """Whether SIGINT or SIGTERM came in the block."""
-    asked = threading.Event()
-    numbers = signal.SIGINT, signal.SIGTERM
-    before = [signal.signal(number, lambda *_: asked.set()) for number in numbers]
+    asked: list[int] = []  # no Event: a second signal that interrupts its lock would wait for ever
+    before = [signal.signal(number, lambda told, _: asked.append(told)) for number in _STOPPING]
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(_STOPPING, before, strict=True):
             signal.signal(number, handler)
 
 
-def _run(serve: Serve, place: int, telling: Connection) -> None:
+def _run(serve: Serve, place: int, telling: Connection, parent_id: int) -> None:
     """The process itself. It does not outlive the one that started it, however that ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    following = threading.Thread(target=_follow, args=(os.getppid(),), name="parent", daemon=True)
+    following = threading.Thread(target=_follow, args=(parent_id,), name="parent", daemon=True)
     following.start()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         serve(place, lambda: telling.send(None))
     except (CommandError, IndexerError) as error:
         telling.send(str(error))

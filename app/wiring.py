@@ -172,7 +172,7 @@ def make_data_dir(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # others start at the same moment
     except OSError as error:
         raise CommandError(
             f"the data folder {folder} can't be written ({error.strerror}): make it writable, or "

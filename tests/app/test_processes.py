@@ -6,8 +6,10 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,8 +17,9 @@ import pytest
 
 from app.errors import CommandError
 from app.settings import load_settings
+from app.wiring import make_data_dir
 from tests.app.files import picture
-from tests.app.program import Program, program
+from tests.app.program import ROOT, Program, program
 from tests.postgresql import free_port
 
 
@@ -115,6 +118,81 @@ def test_program_ends_with_the_reason_when_no_process_can_start(tmp_path: Path) 
     assert code == 1
     (line,) = err.splitlines()
     assert line.startswith("passerby: ") and "newer program" in line
+
+
+SLOW = """
+import sys, time
+from app.errors import CommandError
+from app.processes import supervise
+
+def serve(place, answers):
+    print("begins", flush=True)
+    {work}
+
+try:
+    supervise(3, serve, lambda: None)
+except CommandError as error:
+    sys.exit(str(error))
+"""
+
+
+def supervised(work: str) -> subprocess.Popen[str]:
+    """Three processes that do this, with `place` and `answers`, in a group of their own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOW.format(work=work)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("work", ["time.sleep(60)", "answers(); time.sleep(60)"])
+def test_all_may_be_told_to_stop_at_once(number: signal.Signals, work: str) -> None:
+    """As a terminal does by Ctrl-C, and systemd: no process that ends by it has failed."""
+    with supervised(work) as running:
+        assert running.stdout is not None
+        for _ in range(3 if "answers" in work else 1):
+            running.stdout.readline()
+        os.killpg(running.pid, number)
+        _, err = running.communicate(timeout=10)
+        assert (running.returncode, err) == (0, "")
+
+
+EARLY = """
+import time
+from app.processes import _asked_to_stop, _Place
+
+with _asked_to_stop():
+    for _ in range(5):
+        place = _Place(0, lambda *_: time.sleep(60))
+        place.start()
+        place.process.terminate()
+        place.process.join(5)
+        print(place.process.exitcode)
+        place.process.kill()
+"""
+
+
+def test_process_is_stopped_however_early() -> None:
+    """One that was told so before it had handlers of its own took note by its parent's, and went
+    on."""
+    made = subprocess.run([sys.executable, "-c", EARLY], cwd=ROOT, capture_output=True, text=True)
+    assert (made.stdout.split(), made.stderr) == (["-15"] * 5, "")
+
+
+def test_process_that_says_nothing_is_told_of() -> None:
+    with supervised("import os; os.kill(os.getpid(), 9)") as running:
+        _, err = running.communicate(timeout=10)
+        assert (running.returncode, err) == (1, "process 0: it was ended by SIGKILL\n")
+
+
+def test_those_that_start_together_share_the_data_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as starting:
+        list(starting.map(make_data_dir, [tmp_path] * 400))
+    assert not list(tmp_path.iterdir())
 
 
 def test_metrics_ports_that_are_not_there_are_told() -> None:
