@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import setting_checks as checks
 from app.errors import CommandError
 from app.http.hosts import is_loopback
-from app.secret_files import KEY_SECRET, find_secrets, with_password
+from app.secret_files import find_secrets, with_password
 from indexer.milvus.kind import IndexType
 
 MB = 1024 * 1024
@@ -218,63 +219,13 @@ class Settings(BaseSettings):
         3, ge=1, le=100, description="Attempts before a picture is given up as failed."
     )
 
-    @field_validator("database_url")
-    @classmethod
-    def _known_database(cls, url: str | None) -> str | None:
-        if url is None or url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
-            return url
-        raise ValueError(
-            "expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME, "
-            f"got a URL that starts with {url.split(':')[0][:40]!r}"
-        )
-
-    @field_validator("database_password", "admin_key", mode="before")
-    @classmethod
-    def _empty_is_none(cls, given: object) -> object:
-        return given or None
-
-    @field_validator("database_password")
-    @classmethod
-    def _joins_the_url(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if password is not None and "database_url" in info.data:
-            with_password(info.data["database_url"], password.get_secret_value())
-        return password
-
-    @field_validator("admin_key")
-    @classmethod
-    def _hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is None or KEY_SECRET.fullmatch(key.get_secret_value()):
-            return key
-        raise ValueError("expected `passerby_` and 43 or more of A-Z, a-z, 0-9, '_' and '-'")
-
-    @field_validator("metrics_port")
-    @classmethod
-    def _ports_for_all(cls, port: int | None, given: ValidationInfo) -> int | None:
-        most = 65_536 - given.data.get("processes", 1)
-        if port is not None and port > most:
-            raise ValueError(f"expected at most {most}: each process has a port, got {port}")
-        return port
-
-    @field_validator("milvus_uri")
-    @classmethod
-    def _known_milvus(cls, uri: str | None) -> str | None:
-        if uri is None or uri.startswith(("http://", "https://")) or uri.endswith(".db"):
-            return uri
-        raise ValueError(
-            f"expected http://HOST:PORT, https://HOST:PORT or a file that ends in .db, got "
-            f"{uri.rpartition('@')[2][:100]!r}"
-        )
-
-    @field_validator("public_url")
-    @classmethod
-    def _origin_alone(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
-            raise ValueError(f"expected https://HOST or https://HOST:PORT, got {url[:100]!r}")
-        return f"{parts.scheme}://{parts.netloc.lower()}"
+    _of_database = field_validator("database_url")(checks.require_database)
+    _of_empty = field_validator("database_password", "admin_key", mode="before")(checks.drop_empty)
+    _of_password = field_validator("database_password")(checks.require_place_for_password)
+    _of_key = field_validator("admin_key")(checks.require_hard_to_guess)
+    _of_ports = field_validator("metrics_port")(checks.require_port_for_each)
+    _of_milvus = field_validator("milvus_uri")(checks.require_milvus)
+    _of_origin = field_validator("public_url")(checks.require_origin)
 
     def of_process(self, place: int) -> Settings:
         """Of one of several processes, the first is 0: each tells its figures on its own port."""
