@@ -13,9 +13,8 @@ MONTH_H = 730.0
 GB = 1e9
 _MOST_GB = 64.0  # of an index that every API process holds, or PostgreSQL has in memory
 _KEPT_CHANGES = 1_000_000  # indexer/work/housekeeping.py
-_CPU_MOST = 50.0  # pictures a second; beyond, a GPU is cheaper
-_GPU_CORES = 16
-_GPU_RAM_GB = 64.0
+_WORKER_CORES = 16  # of a machine, with a GPU or without
+_WORKER_GB_A_CORE = 4.0
 
 
 def assumed(name: str) -> float:
@@ -83,7 +82,7 @@ def needs_milvus(rates: Mapping[str, float], num: int) -> bool:
 def plan_machines(rates: Mapping[str, float], num: int) -> list[Role]:
     """Which roles there must be, each with room for the busiest hour."""
     takes = size_up(rates, num)
-    roles = [_plan_database(takes, num), _plan_api(rates, takes, num), _plan_workers(rates, takes)]
+    roles = [_plan_database(takes, num), _plan_api(rates, takes, num), plan_workers(rates, takes)]
     if needs_milvus(rates, num):
         cores = assumed("searches") / assumed("milvus_searches_core") / assumed("busy")
         by_memory = takes.milvus_gb / 8  # machines have 8 GB a core
@@ -117,12 +116,16 @@ def _plan_api(rates: Mapping[str, float], takes: Takes, num: int) -> Role:
     return Role("API, two processes", 1 if num <= MILLION else 2, cores, 2 * ram, disk)
 
 
-def _plan_workers(rates: Mapping[str, float], takes: Takes) -> Role:
-    if takes.peak_arrivals <= _CPU_MOST:
-        cores = takes.peak_arrivals * rates["cpu_picture_ms"] / 1000 / assumed("busy")
-        return Role("workers, CPU", 1, max(1, _up(cores)), 4.0)
+def plan_workers(rates: Mapping[str, float], takes: Takes) -> Role:
+    """What embeds, by cores or by GPUs: the cheaper."""
+    cores = _up(takes.peak_arrivals * rates["cpu_picture_ms"] / 1000 / assumed("busy"))
     gpus = _up(takes.peak_arrivals / rates["gpu_carried"] / assumed("busy"))
-    return Role("workers, a GPU each", gpus, gpus * _GPU_CORES, gpus * _GPU_RAM_GB, gpus=gpus)
+    beside = gpus * _WORKER_CORES
+    return min(
+        Role("workers, CPU", _up(cores / _WORKER_CORES), cores, cores * _WORKER_GB_A_CORE),
+        Role("workers, a GPU each", gpus, beside, beside * _WORKER_GB_A_CORE, gpus=gpus),
+        key=lambda role: role.monthly,
+    )
 
 
 def bucket_monthly(takes: Takes) -> float:
@@ -232,5 +235,5 @@ def vectors_gb(num: int) -> float:
     return num * 2 * DIM / GB
 
 
-def _up(cores: float) -> int:
-    return math.ceil(cores - 1e-9)
+def _up(number: float) -> int:
+    return math.ceil(number - 1e-9)

@@ -54,6 +54,20 @@ def test_price_changes_what_machines_cost(monkeypatch: pytest.MonkeyPatch) -> No
     assert role.monthly == pytest.approx(before + 20)
 
 
+def test_workers_have_what_is_cheaper(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(pictures_s: float) -> plan.Role:
+        num = int(pictures_s / 3 * 30 * 86_400)  # in the busiest hour
+        return plan.plan_workers(RATES, plan.size_up(RATES, num))
+
+    assert (at(0.1).cores, at(0.1).gpus) == (1, 0)
+    assert (at(200).gpus, at(200).how_many) == (0, 5)
+    assert (at(250).gpus, at(250).cores) == (1, 16)  # "from some 220 pictures a second on"
+    assert at(2000).gpus == 3
+    cheaper = replace(inputs.PRICES["gpu"], value=500)
+    monkeypatch.setitem(inputs.PRICES, "gpu", cheaper)
+    assert at(200).gpus == 1
+
+
 def test_rate_that_nobody_measured_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = replace(inputs.MEASURED["row_bytes"], row="no such row")
     monkeypatch.setitem(inputs.MEASURED, "row_bytes", missing)
