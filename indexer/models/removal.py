@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -21,22 +21,26 @@ def remove_dropped(database: Database) -> Iterator[None]:
 
     Snapshots of indexes go by themselves, see index/snapshot_folder.py.
     """
-    dropped = select(kept_models.c.fingerprint).where(kept_models.c.dropped_at.is_not(None))
+    columns = kept_models.c.fingerprint, kept_models.c.dropped_at
     with database.read() as connection:
-        models = list(connection.scalars(dropped))
-    for model in models:
-        yield from _remove(database, model)
+        dropped = connection.execute(select(*columns).where(columns[1].is_not(None))).all()
+    for model, dropped_at in dropped:
+        yield from _remove(database, model, dropped_at)
 
 
-def _remove(database: Database, model: str) -> Iterator[None]:
-    with _dropped(database, model) as connection:
-        if connection is not None:
-            # First: who works on one of them can't commit any more.
-            connection.execute(delete(model_chunks).where(model_chunks.c.model == model))
+def _remove(database: Database, model: str, dropped_at: datetime) -> Iterator[None]:
+    with database.write() as connection:
+        # First: who works on one of them can't commit any more. They are locked before the model,
+        # as who commits one has it when he waits for who keeps the model again.
+        theirs = model_chunks.c.model == model
+        mine = select(model_chunks.c.id).where(theirs).order_by(model_chunks.c.id)
+        connection.execute(mine.with_for_update()).all()
+        if _is_dropped(connection, model, dropped_at):
+            connection.execute(delete(model_chunks).where(theirs))
     after_id: int | None = 0
     while after_id is not None:
-        with _dropped(database, model) as connection:
-            if connection is None:
+        with database.write() as connection:
+            if not _is_dropped(connection, model, dropped_at):
                 return
             after_id = _remove_some(connection, model, after_id)
         yield
@@ -57,10 +61,9 @@ def _remove_some(connection: Connection, model: str, after_id: int) -> int | Non
     return None
 
 
-@contextmanager
-def _dropped(database: Database, model: str) -> Iterator[Connection | None]:
-    """A write in which the model stays dropped; None where it is not any more."""
-    mine = (kept_models.c.fingerprint == model) & kept_models.c.dropped_at.is_not(None)
-    with database.write() as connection:
-        found = connection.execute(select(kept_models.c.fingerprint).where(mine).with_for_update())
-        yield connection if found.first() is not None else None
+def _is_dropped(connection: Connection, model: str, dropped_at: datetime) -> bool:
+    """Whether it is dropped since then, and stays so until commit. One that was kept meanwhile, and
+    dropped again, has to be gone through from its first picture."""
+    mine = (kept_models.c.fingerprint == model) & (kept_models.c.dropped_at == dropped_at)
+    found = connection.execute(select(kept_models.c.fingerprint).where(mine).with_for_update())
+    return found.first() is not None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from sqlalchemy import select
 
 from indexer.catalogue import Catalogue
+from indexer.database.transactions import CHANGES_LOCK
 from indexer.models.removal import remove_dropped
 from indexer.models.runner import ChunkEmbedder
 from indexer.models.tables import kept_models, model_chunks, model_failures
 from indexer.storage.object_store import ObjectStore
 from indexer.work.leases import LeaseLost
 from tests.conftest import ColourEncoder
+from tests.indexer.steps import wait_until
 from tests.indexer.test_reembedding import NEW, OLD, Newer, drain, embedded
 from tests.indexer.test_reembedding import ids as ids  # the fixture
 
@@ -74,3 +78,47 @@ def test_model_kept_again_while_it_is_removed_is_embedded_anew(
     drain(ChunkEmbedder(catalogue, store), Newer())
     assert embedded(catalogue) == ids
     assert catalogue.models.progress()[NEW].is_complete
+
+
+def test_model_kept_and_dropped_again_while_it_is_removed_leaves_nothing(
+    catalogue: Catalogue, store: ObjectStore, ids: list[int]
+) -> None:
+    embedder = ChunkEmbedder(catalogue, store)
+    drain(embedder, Newer())
+    catalogue.models.drop(NEW)
+    removing = remove_dropped(catalogue.database)
+    next(removing)
+    catalogue.models.keep(NEW, "new", Newer.dim)
+    drain(embedder, Newer())  # also the first pictures, which were gone through
+    catalogue.models.drop(NEW)
+    for _ in (*removing, *remove_dropped(catalogue.database)):
+        pass
+    assert rows_about(catalogue, NEW) == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_model_is_kept_again_while_a_removal_waits_for_a_commit(
+    catalogue: Catalogue, ids: list[int]
+) -> None:
+    """The commit has a range, and waits for who keeps the model: nobody waits in a circle."""
+    database = catalogue.database
+    catalogue.models.drop(NEW)
+    removal = threading.Thread(target=lambda: list(remove_dropped(database)))
+    keeping = threading.Thread(target=lambda: catalogue.models.keep(NEW, "new", Newer.dim))
+
+    def num_waiting() -> int:
+        activity = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        mine = f"{activity} AND datname = current_database()"
+        with database.read() as connection:
+            return int(connection.exec_driver_sql(mine).scalar_one())
+
+    with database.write() as connection:
+        connection.execute(select(model_chunks).with_for_update()).all()
+        removal.start()
+        wait_until(lambda: num_waiting() == 1)
+        keeping.start()
+        wait_until(lambda: num_waiting() == 2 or not keeping.is_alive())
+        database.lock(connection, CHANGES_LOCK)
+    removal.join(10)
+    keeping.join(10)
+    assert NEW in catalogue.models.progress()
