@@ -33,6 +33,8 @@ _PG_SESSION_S = {
     "statement_timeout": 600,
     "idle_in_transaction_session_timeout": 30,
 }
+# Whoever waited for a lock must see what its last holder committed, whatever the server's default.
+_PG_ISOLATION = r"-c default_transaction_isolation=read\ committed"
 _SEVERAL_HOSTS = re.compile(
     r"(?P<start>[^:/?]+://(?:[^/?]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<path>/[^?]*)?(?:\?(?P<query>.*))?"
 )
@@ -68,7 +70,8 @@ def _spread_hosts(url: str) -> str:
 def _make_postgresql(url: URL) -> Engine:
     settings = {name: value for name, value in _PG_CONNECTING.items() if name not in url.query}
     limits = [f"-c {name}={seconds}s" for name, seconds in _PG_SESSION_S.items()]
-    settings["options"] = " ".join([*limits, *url.normalized_query.get("options", ())])
+    given = url.normalized_query.get("options", ())
+    settings["options"] = " ".join([_PG_ISOLATION, *limits, *given])
     engine = create_engine(
         url,
         hide_parameters=True,  # messages go to the log, where what people asked must not be

@@ -65,6 +65,19 @@ def test_writers_that_read_first_take_turns(catalogue: Catalogue) -> None:
         assert connection.scalar(text("SELECT n FROM counter")) == 40
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_who_waited_for_a_lock_sees_what_was_committed_whatever_the_servers_default(
+    catalogue: Catalogue,
+) -> None:
+    name = catalogue.database.engine.url.database
+    with catalogue.database.write() as connection:
+        level = "default_transaction_isolation = 'repeatable read'"
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET {level}")
+    catalogue.close()  # the setting is for new connections
+    test_writers_that_read_first_take_turns(catalogue)
+    test_read_sees_one_moment(catalogue)
+
+
 def test_read_only_database_is_unavailable_storage(catalogue: Catalogue) -> None:
     name = make_url(str(catalogue.database.engine.url)).database
     statements = {
