@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from app.access.shown import Shown
-from app.models.encoders import Encoders
+from app.models.encoders import EncoderCache
 from app.models.follower import ModelFollower
 from app.models.loaded import LoadedModel
 from app.monitoring.metrics import Metrics
@@ -43,7 +43,7 @@ class Services:
     model: LoadedModel
     """What this request is answered by."""
     models: ModelFollower
-    encoders: Encoders
+    encoders: EncoderCache
     worker: Worker | None
     watches: Watches
     metrics: Metrics

@@ -11,11 +11,11 @@ from app.errors import CommandError
 from app.imports.runner import ImportRunner
 from app.loading import full_name, load_detector, load_encoder
 from app.milvus import find_milvus
-from app.models.encoders import Encoder, Encoders
+from app.models.encoders import Encoder, EncoderCache
 from app.models.follower import ModelFollower
 from app.models.loaded import LoadedModel
 from app.models.parts import join_parts
-from app.models.start import Choice, Choose, choose_served
+from app.models.start import Choice, Choose, choose_served, follow_encoders
 from app.models.wish import Wish
 from app.monitoring.metrics import Metrics
 from app.monitoring.readiness import Watches, watch_loop, watch_parts
@@ -31,8 +31,7 @@ from indexer.frames.worker import FrameWorker, Threshold
 from indexer.index.live_index import LiveIndex
 from indexer.maps.runner import MapRunner
 from indexer.milvus.milvus_index import MilvusIndex
-from indexer.models.encoders import Encoders as ImageEncoders
-from indexer.models.encoders import KeptEncoders
+from indexer.models.encoders import Encoders
 from indexer.models.kept import KeptModel
 from indexer.protocols import ImageEncoder, VectorIndex
 from indexer.storage.object_store import ObjectStore
@@ -74,7 +73,7 @@ def build_services(
             settings,
             catalogue,
             store,
-            KeptEncoders(catalogue.models, encoders.of, encoders.of(choice.served)),
+            follow_encoders(catalogue.models, encoders, choice),
             models.nudge_indexes,
             tracing.record_batch,
         )
@@ -184,7 +183,7 @@ def build_worker(
     settings: Settings,
     catalogue: Catalogue,
     store: ObjectStore,
-    encoders: ImageEncoders | ImageEncoder,
+    encoders: Encoders | ImageEncoder,
     on_commit: Callable[[], None] | None = None,
     on_batch: Callable[[int, Sequence[Lap]], None] | None = None,
 ) -> Worker:
@@ -237,7 +236,7 @@ def build_import_runner(
 def build_map_runner(
     settings: Settings,
     catalogue: Catalogue,
-    encoders: Encoders,
+    encoders: EncoderCache,
     watches: Watches | None = None,
 ) -> MapRunner:
     """What draws maps, with the people that a map's model knows. watches: of a process that goes
@@ -252,14 +251,14 @@ def build_map_runner(
     return runner
 
 
-def open_encoders(settings: Settings, encoder: Encoder | None = None) -> Encoders:
+def open_encoders(settings: Settings, encoder: Encoder | None = None) -> EncoderCache:
     """Of this process, none loaded yet. encoder: what every name loads, in place of what it
     names."""
 
     def load(name: str) -> Encoder:
         return encoder or load_encoder(settings.model_copy(update={"model": name}))
 
-    return Encoders(load)
+    return EncoderCache(load)
 
 
 def open_models(
@@ -267,7 +266,7 @@ def open_models(
     catalogue: Catalogue,
     encoder: Encoder | None = None,
     choose: Choose = choose_served,
-) -> tuple[Encoders, Choice]:
+) -> tuple[EncoderCache, Choice]:
     """The encoders of this process, and the model that it begins with, which is among them.
 
     encoder: see open_encoders. Raises CommandError, DatabaseUnavailable.

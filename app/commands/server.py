@@ -82,6 +82,7 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
     keep_few_arenas()
     start_log(settings)
     exit_on_term()
+    from app.models.start import follow_encoders
     from app.monitoring.metrics import Metrics
     from app.monitoring.readiness import watch_parts
     from app.monitoring.side_port import side_port
@@ -96,12 +97,11 @@ def worker(data_dir: DataDir = None, model: Model = None, metrics_port: MetricsP
         open_models,
     )
     from indexer.database import notices
-    from indexer.models.encoders import KeptEncoders
 
     tracing = start_tracing()
     catalogue, store = open_data(settings)
     encoders, choice = open_models(settings, catalogue)
-    kept = KeptEncoders(catalogue.models, encoders.of, encoders.of(choice.served))
+    kept = follow_encoders(catalogue.models, encoders, choice)
     one = build_worker(settings, catalogue, store, kept, on_batch=tracing.record_batch)
     frames = build_frame_worker(settings, catalogue, store, one.nudge)
     watches = watch_parts(catalogue, store, one, frames=frames)

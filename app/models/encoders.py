@@ -23,7 +23,7 @@ class Described(Protocol):
     def card(self) -> Mapping[str, object]: ...
 
 
-class Encoders:
+class EncoderCache:
     """Loads encoders, and keeps them. Thread-safe."""
 
     def __init__(self, load: Callable[[str], Encoder]) -> None:

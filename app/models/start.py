@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import CommandError
-from app.models.encoders import Encoders
+from app.models.encoders import EncoderCache
+from indexer.models.encoders import KeptEncoders
 from indexer.models.kept import KeptModel, KeptModels
 
 FIRST = "small"
@@ -22,12 +23,12 @@ class Choice:
     wanted: str | None = None
 
 
-Choose = Callable[[KeptModels, Encoders, str | None], Choice]
+Choose = Callable[[KeptModels, EncoderCache, str | None], Choice]
 
 log = logging.getLogger("passerby.models")
 
 
-def choose_served(kept: KeptModels, encoders: Encoders, name: str | None) -> Choice:
+def choose_served(kept: KeptModels, encoders: EncoderCache, name: str | None) -> Choice:
     """The model that the database serves, loaded. The one that PASSERBY_MODEL names, if it does, is
     kept from now on, and served at once where there is no other.
 
@@ -58,7 +59,7 @@ def choose_served(kept: KeptModels, encoders: Encoders, name: str | None) -> Cho
     return Choice(served, None if wanted is None else wanted.fingerprint)
 
 
-def choose_complete(kept: KeptModels, encoders: Encoders, name: str | None) -> Choice:
+def choose_complete(kept: KeptModels, encoders: EncoderCache, name: str | None) -> Choice:
     """For one search: the model of this name where all pictures have its vector, else the one that
     is served. Raises as choose_served."""
     served = kept.served()
@@ -71,6 +72,11 @@ def choose_complete(kept: KeptModels, encoders: Encoders, name: str | None) -> C
                 return Choice(model)
         log.warning("%s is not complete, or not kept: %s is asked", name, served.name)
     return Choice(served)
+
+
+def follow_encoders(kept: KeptModels, encoders: EncoderCache, choice: Choice) -> KeptEncoders:
+    """What a worker embeds by: first the chosen model, loaded. Raises CommandError."""
+    return KeptEncoders(kept, encoders.of, encoders.of(choice.served), on_gone=encoders.forget)
 
 
 def _is_loaded_elsewhere(kept: KeptModels, model: KeptModel) -> bool:

@@ -50,15 +50,22 @@ class Encoders:
 class KeptEncoders(Encoders):
     """Those of the kept models, followed: loaded when one is kept, let go when it is dropped."""
 
-    def __init__(self, models: KeptModels, load: Load, *loaded: ImageEncoder) -> None:
+    def __init__(
+        self,
+        models: KeptModels,
+        load: Load,
+        *loaded: ImageEncoder,
+        on_gone: Callable[[str], object] = lambda _: None,
+    ) -> None:
         """load: raises where it can't, with a reason for people. loaded: what there is already, the
-        served model's first.
+        served model's first. on_gone: given the fingerprint of one that was let go.
 
         What it loads must be of the fingerprint that is kept: another folder may have its name.
         """
         super().__init__(*loaded)
         self._models = models
         self._load = load
+        self._on_gone = on_gone
         self._loaded = {encoder.fingerprint: encoder for encoder in loaded}
         self._faults: dict[str, tuple[float, str]] = {}  # when it was found, and the reason
         self._served_fault: str | None = None
@@ -87,7 +94,9 @@ class KeptEncoders(Encoders):
         with self._turn:
             kept = self._models.all()
             mine = {model.fingerprint for model in kept}
-            self._loaded = {name: one for name, one in self._loaded.items() if name in mine}
+            for gone in self._loaded.keys() - mine:
+                del self._loaded[gone]
+                self._on_gone(gone)
             self._faults = {name: fault for name, fault in self._faults.items() if name in mine}
             for model in kept:  # the served one first, and used while others are loaded
                 self._ensure(model)

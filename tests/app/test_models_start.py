@@ -9,8 +9,8 @@ import pytest
 
 from app.errors import CommandError
 from app.loading import full_name, load_encoder
-from app.models.encoders import Encoder, Encoders
-from app.models.start import Choice, choose_complete, choose_served
+from app.models.encoders import Encoder, EncoderCache
+from app.models.start import Choice, choose_complete, choose_served, follow_encoders
 from app.settings import Settings
 from indexer.catalogue import Catalogue
 from tests.app.conftest import both_databases
@@ -33,17 +33,17 @@ def load(name: str) -> Encoder:
 @both_databases
 def test_setting_is_served_at_once_by_a_new_database_alone(catalogue: Catalogue) -> None:
     kept = catalogue.models
-    assert choose_served(kept, Encoders(load), None).served.name == "small"
-    choice = choose_served(kept, Encoders(load), "coarse")
+    assert choose_served(kept, EncoderCache(load), None).served.name == "small"
+    choice = choose_served(kept, EncoderCache(load), "coarse")
     assert (choice.served.name, choice.wanted) == ("small", "colour-coarse")
     assert [model.name for model in kept.all()] == ["small", "coarse"]
     kept.switch("colour-coarse")
-    assert choose_served(kept, Encoders(load), None) == Choice(kept.find("colour-coarse"))
+    assert choose_served(kept, EncoderCache(load), None) == Choice(kept.find("colour-coarse"))
 
 
 def test_setting_renames_a_model_that_moved(catalogue: Catalogue) -> None:
-    choose_served(catalogue.models, Encoders(load), "coarse")
-    choose_served(catalogue.models, Encoders(load), "moved")
+    choose_served(catalogue.models, EncoderCache(load), "coarse")
+    choose_served(catalogue.models, EncoderCache(load), "moved")
     assert [model.name for model in catalogue.models.all()] == ["moved"]
 
 
@@ -53,13 +53,13 @@ def test_served_model_that_is_gone_is_replaced_by_the_setting_alone(
     kept = catalogue.models
     kept.keep("gone", "/models/gone", 4)
     with pytest.raises(CommandError, match="can't be loaded: /models/gone: no checkpoint here"):
-        choose_served(kept, Encoders(load), None)
+        choose_served(kept, EncoderCache(load), None)
     kept.serving.heartbeat("another-process", ["gone"])
     with pytest.raises(CommandError, match="can't be loaded"):
-        choose_served(kept, Encoders(load), "coarse")
+        choose_served(kept, EncoderCache(load), "coarse")
     kept.serving.leave("another-process")
     with caplog.at_level(logging.ERROR):
-        assert choose_served(kept, Encoders(load), "coarse").served.name == "coarse"
+        assert choose_served(kept, EncoderCache(load), "coarse").served.name == "coarse"
     assert "coarse, which PASSERBY_MODEL names, is served in its place" in caplog.text
     served = kept.served()
     assert served is not None
@@ -67,7 +67,7 @@ def test_served_model_that_is_gone_is_replaced_by_the_setting_alone(
 
 
 def test_one_search_asks_the_setting_only_where_it_is_complete(catalogue: Catalogue) -> None:
-    kept, encoders = catalogue.models, Encoders(load)
+    kept, encoders = catalogue.models, EncoderCache(load)
     assert choose_complete(kept, encoders, None).served.name == "small"
     assert choose_complete(kept, encoders, "coarse").served.name == "small"
     assert [model.name for model in kept.all()] == ["small"], "a search keeps no model"
@@ -76,12 +76,25 @@ def test_one_search_asks_the_setting_only_where_it_is_complete(catalogue: Catalo
 
 
 def test_encoders_are_loaded_once_and_known_again(catalogue: Catalogue) -> None:
-    encoders = Encoders(load)
+    encoders = EncoderCache(load)
     model = choose_served(catalogue.models, encoders, "coarse").served
     assert encoders.named("moved") is encoders.of(model)
     other = catalogue.models.keep("colour-older", "coarse", 13)
     with pytest.raises(CommandError, match=r"is another model by now: .* colour-coarse, not"):
         encoders.of(other)
+
+
+def test_worker_frees_the_encoder_of_a_dropped_model(catalogue: Catalogue) -> None:
+    encoders = EncoderCache(load)
+    choice = choose_served(catalogue.models, encoders, None)
+    catalogue.models.keep("colour-coarse", "coarse", 13)
+    followed = follow_encoders(catalogue.models, encoders, choice)
+    followed.follow()
+    assert encoders.loaded("colour-coarse") is followed.current()[1]
+    catalogue.models.drop("colour-coarse")
+    followed.follow()
+    assert encoders.loaded("colour-coarse") is None
+    assert encoders.loaded("colour-grid") is followed.current()[0]
 
 
 def test_model_of_others_is_made_by_a_function() -> None:
