@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, exists, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, select
 
 from indexer import change_log
 from indexer.database import notices
@@ -57,7 +57,7 @@ class ChunkWork:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._leases = self._leases_of(literal_column("state != 'done'"))
+        self._leases = self._leases_of(is_open)
 
     def open_ids(self, model: str) -> list[int]:
         """The chunks of a model that are not done, whoever works on them."""
@@ -154,8 +154,7 @@ class ChunkWork:
             )
 
     def _claim(self, which: ColumnElement[bool], lease_s: float) -> Chunk | None:
-        # Not a parameter: a prepared plan could not use the index of open chunks then.
-        leases = self._leases_of(which & literal_column("state != 'done'"))
+        leases = self._leases_of(which & is_open)
         with self._database.write() as connection:
             row = leases.claim(connection, lease_s, state="running")
         return None if row is None else _chunk(row, lease_s)
@@ -166,7 +165,8 @@ class ChunkWork:
             model_chunks,
             unfinished=unfinished,
             running="running",
-            order=(model_chunks.c.id,),
+            # By the order of the index of open ones: by that of all, done ones are read first.
+            order=(model_chunks.c.first_id,),
         )
 
     def _store(

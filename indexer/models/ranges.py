@@ -6,7 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from sqlalchemy import Connection, Select, and_, case, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 
 from indexer.database.transactions import Database
 from indexer.models.tables import kept_models, model_chunks
@@ -14,7 +25,8 @@ from indexer.tables import UtcDateTime, images
 
 CHUNK_IDS = 1_000  # minutes of work on a CPU, and a table of 100,000 rows for 100 million pictures
 
-is_open = model_chunks.c.state != "done"
+# Not a parameter: a prepared plan could not use the index of open ranges then.
+is_open = model_chunks.c.state != literal_column("'done'")
 
 
 def cover_all(database: Database, connection: Connection, model: str) -> None:

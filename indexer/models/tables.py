@@ -65,7 +65,7 @@ model_chunks = Table(
 Index(
     "ix_model_chunks_open",
     model_chunks.c.model,
-    model_chunks.c.id,
+    model_chunks.c.first_id,
     postgresql_where=text("state != 'done'"),
     sqlite_where=text("state != 'done'"),
 )
