@@ -54,7 +54,7 @@ def roll_back_on_record(
     if not force:
         catalogue.models.require_servable(before)
     _record(catalogue, caller, f"roll back to {before}{', forced' if force else ''}")
-    return catalogue.models.roll_back(force=force)
+    return catalogue.models.roll_back(served=served, force=force)
 
 
 def drop_on_record(

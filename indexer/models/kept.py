@@ -152,11 +152,14 @@ class KeptModels:
                 self._decline(connection, left)
             return _find(connection, fingerprint)
 
-    def roll_back(self, *, force: bool = False) -> KeptModel:
-        """Searches use the model again that they used before. Raises as switch, and
+    def roll_back(self, *, served: str | None = None, force: bool = False) -> KeptModel:
+        """Searches use the model again that they used before. served: the one that they use; where
+        they use another by now, which is returned, nothing is done. Raises as switch, and
         NoPreviousModel."""
         with self._changing() as connection:
             row = connection.execute(select(served_model)).one_or_none()
+            if row is not None and served not in (None, row.fingerprint):
+                return _find(connection, row.fingerprint)
             if row is None or row.previous is None:
                 raise NoPreviousModel
             self._serve(connection, row.previous, force=force)

@@ -3,10 +3,12 @@ something, and back."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from indexer.catalogue import Catalogue
 from indexer.errors import (
@@ -16,7 +18,9 @@ from indexer.errors import (
     ModelServed,
     NoPreviousModel,
 )
+from indexer.models.chunks import ChunkWork
 from indexer.models.progress import Progress
+from indexer.models.ranges import cover_stragglers
 from indexer.models.tables import model_chunks, serving_processes
 from indexer.storage.object_store import ObjectStore
 from indexer.work.worker import Worker
@@ -110,6 +114,8 @@ def test_roll_back_serves_the_previous_model_and_remembers_what_was_declined(
     assert models.find(NEW).declined_at is not None
     assert models.find(OLD).declined_at is None
     assert models.switch(NEW).declined_at is None
+    assert models.roll_back(served=NEW).fingerprint == OLD
+    assert models.roll_back(served=NEW).fingerprint == OLD, "asked twice at once, done once"
 
 
 def test_switch_is_refused_while_a_process_has_not_loaded_the_model(catalogue: Catalogue) -> None:
@@ -200,3 +206,39 @@ def test_switches_at_once_leave_one_served(catalogue: Catalogue) -> None:
     assert not [one for one in outcomes if isinstance(one, Exception)]
     assert [model.is_served for model in catalogue.models.all()] == [True, False, False, False]
     assert sum(model.is_previous for model in catalogue.models.all()) == 1
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_no_done_range_is_read_for_a_claim_or_a_straggler(catalogue: Catalogue) -> None:
+    """A hundred million pictures are a hundred thousand ranges, and those done are the first."""
+    database = catalogue.database
+    catalogue.models.keep(NEW, "new", 8)
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO model_chunks (model, first_id, last_id, state, claimable_at) "
+            f"SELECT '{NEW}', 1000 * n, 1000 * n + 998, "
+            "CASE WHEN n < 4500 THEN 'done' ELSE 'waiting' END, now() "
+            "FROM generate_series(1, 5000) AS n"
+        )
+        connection.exec_driver_sql("ANALYZE model_chunks")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if "FROM model_chunks" in statement:
+            asked.append((statement, given))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    claimed = ChunkWork(database).claim([NEW], 30.0)
+    with database.write() as connection:
+        cover_stragglers(database, connection, NEW, [4_900_999])
+    event.remove(database.engine, "before_cursor_execute", note)
+    assert claimed is not None
+    assert claimed.first_id == 4_500_000
+    assert len(asked) == 2
+    for statement, given in asked:
+        with database.write() as connection:
+            told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE) {statement}", given).scalars()
+            plan = "\n".join(told)
+        assert "ix_model_chunks_open" in plan
+        passed_by = [int(number) for number in re.findall(r"Removed by Filter: (\d+)", plan)]
+        assert sum(passed_by) <= 1, "the one that was just claimed"
