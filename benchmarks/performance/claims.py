@@ -11,19 +11,18 @@ import multiprocessing
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg
+from sqlalchemy import event
 
 from benchmarks.performance.filled_postgresql import MODEL, add_pending, make_schema
 from benchmarks.performance.row import Row, Size, at_most
-from indexer import change_log
 from indexer.catalogue import Catalogue
-from indexer.change_log import Op
 from tests.postgresql import running_postgresql
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def measure(size: Size) -> list[Row]:
             num_done += run.num_pictures
             rows += _tell(run, workers, plan, _count_gaps(server.url, num_done))
         rows += _beside_backlog(server.url, plan)
-        rows += _append_alone(server.url, plan)
+        rows += _hold_lock(server.url, plan)
     return rows
 
 
@@ -247,17 +246,21 @@ def _time_claim(catalogue: Catalogue, batch: int) -> float:
     return time.perf_counter() - started
 
 
-def _append_alone(url: str, plan: Plan) -> Iterator[Row]:
-    """The bound of all workers together: a batch's changes are numbered and committed by turns."""
-    catalogue = Catalogue(url)
-    records: Sequence[tuple[int, int | None, Op, str | None]] = [
-        (1, n, "add", MODEL) for n in range(plan.batch)
-    ]
+def _hold_lock(url: str, plan: Plan) -> Iterator[Row]:
+    """The bound of all workers together: from the lock on numbers to the end of the commit, which
+    writes vectors and rows to the disk as well, they take turns."""
+    catalogue, vectors_BD = Catalogue(url), np.full((plan.batch, _DIM), _DIM**-0.5, np.float32)
+    locked: list[float] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "pg_advisory_xact_lock" in statement:
+            locked.append(time.perf_counter())
+
+    event.listen(catalogue.database.engine, "after_cursor_execute", note)
     seconds = []
     for _ in range(100 if plan.backlog > 1000 else 3):
-        with catalogue.database.write() as connection:
-            started = time.perf_counter()
-            change_log.append(catalogue.database, connection, records)
-        seconds.append(time.perf_counter() - started)
+        claims = catalogue.queue.claim(plan.batch, _LEASE_S)
+        assert catalogue.queue.finish(claims, {MODEL: vectors_BD}) == plan.batch
+        seconds.append(time.perf_counter() - locked.pop())
     catalogue.close()
-    yield Row(f"number and commit {plan.batch} changes", 1000 * float(np.median(seconds)), "ms")
+    yield Row(f"finish {plan.batch}, from the lock on", 1000 * float(np.median(seconds)), "ms")

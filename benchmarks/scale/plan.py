@@ -141,7 +141,7 @@ def embed_hours(rates: Mapping[str, float], num: int, gpus: int, cores: int = 0)
 
 def most_commits(rates: Mapping[str, float]) -> float:
     """A second, of all workers together: they take turns to number a batch's changes."""
-    return 1000 / rates["append_ms"]
+    return 1000 / rates["lock_ms"]
 
 
 @dataclass(frozen=True)

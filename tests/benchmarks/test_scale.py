@@ -38,7 +38,7 @@ def test_index_is_in_every_process_until_it_is_too_large() -> None:
 
 
 def test_embedding_is_bound_by_workers_and_then_by_the_numbering_of_changes() -> None:
-    rates = {**RATES, "gpu_carried": 1000.0, "append_ms": 64.0}  # 4,000 pictures/s at most
+    rates = {**RATES, "gpu_carried": 1000.0, "lock_ms": 64.0}  # 4,000 pictures/s at most
     assert plan.embed_hours(rates, 3_600_000, gpus=2) == pytest.approx(0.5)
     assert plan.embed_hours(rates, 3_600_000, gpus=8) == pytest.approx(0.25)
     assert plan.embed_hours(rates, 3_600_000, gpus=0, cores=4) == pytest.approx(
