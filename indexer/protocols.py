@@ -145,7 +145,8 @@ class VectorIndex(Protocol):
     """All galleries' vectors under one model: a view of the database that follows it.
 
     Any number of processes may have one on the same database. `start` it before use. Searches and
-    looks raise GalleryNotFound, DatabaseUnavailable.
+    looks raise GalleryNotFound, DatabaseUnavailable, and where it is in a program of its own
+    IndexUnavailable and IndexBehind.
     """
 
     @property

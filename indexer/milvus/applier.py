@@ -18,8 +18,9 @@ from indexer.errors import IndexerError
 from indexer.index.columns import to_microseconds
 from indexer.index.row_block import RowBlock
 from indexer.milvus.loader import Loader
-from indexer.milvus.positions import IndexPositions, Position
-from indexer.milvus.server import MilvusServer, name_of
+from indexer.milvus.position import Position, name_of
+from indexer.milvus.positions import IndexPositions
+from indexer.milvus.server import MilvusServer
 
 _PAGE = 1_000  # changes applied at a time
 
@@ -65,8 +66,9 @@ class Applier:
             more = True
             while more:
                 position, more = self._apply_page(token, position)
-            if self._positions.due_again() is not None:
-                self._apply_again(token, position)
+            due = self._positions.due_again()
+            if due is not None:
+                self._apply_again(token, position, *due)
         finally:
             with suppress(IndexerError):  # it ends by itself
                 self._positions.release(token)
@@ -83,20 +85,21 @@ class Applier:
             return self._loader.load(token, position)
         if position.is_loading:
             return self._loader.go_on(token, position)
-        is_whole = not is_suspect or self._load_all(position)
+        is_whole = not is_suspect or self._load_all(token, position)
         if not is_whole or not self._is_of_this_past(position):
             return self._rebuild(token, position)
         return position
 
-    def _load_all(self, position: Position) -> bool:
+    def _load_all(self, token: str, position: Position) -> bool:
         """Whether all collections are there; they are loaded then."""
         there = set(self._server.list_collections())
         names = [name_of(position, gallery_id) for gallery_id in self._positions.sizes()]
         names.append(str(position.prefix))
         if not there.issuperset(names):
             return False
-        for name in names:
-            self._server.load(name)
+        with self._positions.holding(token):
+            for name in names:
+                self._server.load(name)
         return True
 
     def _is_of_this_past(self, position: Position) -> bool:
@@ -137,20 +140,20 @@ class Applier:
         position: Position,
         fresh: Sequence[Change],
         rows: Mapping[int, IndexRow],
-    ) -> dict[int, int | None]:
+    ) -> dict[int, int]:
         """Put a page of changes into Milvus; the sizes of the collections that it was about."""
         dropped, after = sum_up(fresh, rows)
         if not dropped and not after:
             return {}
         assert position.prefix is not None
-        self._positions.take_in_hand(token, fresh[-1].seq)
+        self._positions.take_in_hand(token, fresh[-1].seq, dropped)
         self._server.write_marker(
             position.prefix, fresh[-1].seq, to_microseconds(fresh[-1].committed_at)
         )
-        sizes: dict[int, int | None] = {}
         for gallery_id in dropped:
+            self._positions.renew(token)
             self._server.drop(name_of(position, gallery_id))
-            sizes[gallery_id] = None
+        sizes: dict[int, int] = {}
         known = self._positions.sizes()
         for gallery_id, images in after.items():
             gone = [image_id for image_id, row in images.items() if row is None]
@@ -160,6 +163,7 @@ class Applier:
                     self._server.create_if_missing(name_of(position, gallery_id))
             elif gallery_id not in known:
                 continue
+            self._positions.renew(token)  # each takes its time, and nobody writes without it
             sizes[gallery_id] = self._put(name_of(position, gallery_id), gone, added)
         return sizes
 
@@ -183,16 +187,15 @@ class Applier:
         seqs_U[new[same]] = np.array([row["added"] for row in held], np.int64)[old[same]]
         return replace(block, seqs_U=seqs_U)
 
-    def _apply_again(self, token: str, position: Position) -> None:
+    def _apply_again(self, token: str, position: Position, first: int, last: int) -> None:
         """What somebody may have written late is written over with what is so now."""
-        assert position.again is not None
-        first, last = position.again
+        last = min(last, position.seq)  # all beyond it is still to be applied
         sizes = self._positions.sizes()
         there = set(self._server.list_collections())
         for start in range(first, last + 1, _PAGE):
             found, _ = self._changes.page(self._model, start, min(_PAGE, last + 1 - start))
-            self._positions.renew(token)
             for gallery_id in {change.gallery_id for change in found}:
+                self._positions.renew(token)
                 name = name_of(position, gallery_id)
                 if gallery_id in sizes:
                     seqs = {

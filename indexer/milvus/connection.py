@@ -18,10 +18,15 @@ T = TypeVar("T")
 TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 10.0  # less than a lease is long
 _NOT_FOUND = 100  # its code where there is no such collection
+_NOT_LOADED = 101
 
 
 class CollectionMissing(IndexUnavailable):
     """Milvus has no collection of this name."""
+
+
+class CollectionNotLoaded(IndexUnavailable):
+    """Milvus has it, and won't search it before it is loaded."""
 
 
 class MilvusConnection:
@@ -79,8 +84,11 @@ class MilvusConnection:
         except (MilvusException, grpc.RpcError) as error:
             said = str(getattr(error, "message", None) or error).partition("\n")[0]
             where = f"Milvus at {self.place}: {said[:300]}"
-            if getattr(error, "code", None) == _NOT_FOUND:
+            code = getattr(error, "code", None)
+            if code == _NOT_FOUND:
                 raise CollectionMissing(where) from error
+            if code == _NOT_LOADED:
+                raise CollectionNotLoaded(where) from error
             with self._lock:  # it may be a server's that is no more
                 self._client = None
             raise IndexUnavailable(where) from error

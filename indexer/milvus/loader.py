@@ -13,8 +13,9 @@ from collections.abc import Callable
 from indexer.change_log import ChangeLog
 from indexer.index.columns import to_microseconds
 from indexer.index.row_reader import Additions
-from indexer.milvus.positions import IndexPositions, Position
-from indexer.milvus.server import MilvusServer, name_of
+from indexer.milvus.position import Position, name_of
+from indexer.milvus.positions import IndexPositions
+from indexer.milvus.server import MilvusServer
 
 _PAGE_ROWS = 4_000
 
@@ -44,26 +45,32 @@ class Loader:
         last, largest = self._changes.begin_paging()
         kind = self._server.kind.describe()
         position = self._positions.begin(token, position.stem, kind, last, largest)
-        for name in self._server.list_collections():
-            if name.startswith(f"{position.stem}_"):
-                self._server.drop(name)
         return self.go_on(token, position)
 
     def go_on(self, token: str, position: Position) -> Position:
         """From where a loader was."""
         assert position.prefix is not None
-        there = set(self._server.list_collections())
-        self._server.drop(position.prefix)  # it may be half made
+        self._positions.renew(token)
+        there = {
+            name for name in self._server.list_collections() if name.startswith(f"{position.stem}_")
+        }
+        filled = {name for name in there if name.startswith(f"{position.prefix}_")}
+        if position.loaded_to and position.prefix not in there:
+            log.warning("Milvus lost what it was filled with; building the index anew")
+            return self.load(token, position)
+        with self._positions.holding(token):
+            for name in there - filled:  # the marker may be half made
+                self._server.drop(name)
         self._server.create_marker(position.prefix)
         self._server.write_marker(
             position.prefix, position.seq, to_microseconds(position.committed_at)
         )
-        filled = {name for name in there if name.startswith(f"{position.prefix}_")}
         additions = Additions(self._model)
         after_id: int | None = position.loaded_to
         while after_id is not None:
             blocks, after_id = self._changes.page_of_rows(additions, after_id, _PAGE_ROWS)
             for gallery_id, block in blocks:
+                self._positions.renew(token)
                 name = name_of(position, gallery_id)
                 if name not in filled:
                     self._server.create(name)

@@ -17,10 +17,11 @@ from indexer.catalogue import Catalogue
 from indexer.errors import IndexBehind, IndexUnavailable
 from indexer.index.gallery_view import GalleryView
 from indexer.milvus.applier import Applier
-from indexer.milvus.connection import CollectionMissing, import_client
+from indexer.milvus.connection import CollectionMissing, CollectionNotLoaded, import_client
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.positions import Position, Sight
-from indexer.milvus.server import MilvusServer, name_of
+from indexer.milvus.position import Position, Sight, name_of
+from indexer.milvus.positions import PositionLost
+from indexer.milvus.server import MilvusServer
 from indexer.milvus.tidying import drop_index, drop_others
 from indexer.protocols import GalleryIndex
 from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
@@ -72,8 +73,9 @@ class MilvusIndex:
         )
         self._scanner = CodeScanner(server.dim, faiss.ScalarQuantizer.QT_fp16)
         self._seen: Position | None = None
+        self._sought: tuple[int, float] | None = None  # a change, and when it was the newest
         self._indexed = 0
-        self._is_suspect = True  # until it has been verified
+        self._suspected_at = self._verified_at = float("-inf")
         self._alive_at = self._tidied_at = self._looked_at = float("-inf")
         self._error: str | None = "it has not been started"
         self._stop = threading.Event()
@@ -169,9 +171,9 @@ class MilvusIndex:
             if behind is not None:
                 yield view, view.size_at(behind.generation.seq), behind.generation
             else:
-                yield view, len(view), _generation(sight.position)
-        except CollectionMissing:
-            self._is_suspect = True
+                yield view, len(view), sight.position.generation
+        except (CollectionMissing, CollectionNotLoaded):
+            self._suspected_at = time.monotonic()
             self._wake.set()
             raise
 
@@ -188,6 +190,11 @@ class MilvusIndex:
             snapshot_age_s=None,
             loaded=loaded,
         )
+
+    @property
+    def _is_suspect(self) -> bool:
+        """Whether something was wrong since what Milvus has was last compared with the database."""
+        return self._suspected_at >= self._verified_at
 
     def _sight(self, gallery: str) -> Sight:
         """A gallery and where it is, once it has everything that was committed before."""
@@ -228,10 +235,12 @@ class MilvusIndex:
                 self._turn()
             except _Stopped:
                 return
+            except PositionLost as error:  # whoever has it goes on
+                log.info("%s", error)
             except Exception as error:
                 log.warning("the index in Milvus can't follow the catalogue: %s", error)
                 self._error = str(error) or type(error).__name__
-                self._is_suspect = True
+                self._suspected_at = time.monotonic()
                 self._tell_moved()
                 self._stop.wait(_AGAIN_S)
             else:
@@ -240,20 +249,23 @@ class MilvusIndex:
 
     def _turn(self) -> None:
         """See how far it is, and move it on if nobody does."""
+        began_at = time.monotonic()
         newest_seq, position = self._positions.read()
+        if self._sought is None or newest_seq < self._sought[0]:
+            self._sought = newest_seq, began_at
         is_due = self._is_due(newest_seq, position)
         if is_due and self._applier.turn(is_suspect=self._is_suspect):
-            self._is_suspect = False
+            self._verified_at = began_at  # a search may have found fault with it since
             self._alive_at = time.monotonic()
-        newest_seq, position = self._positions.read()
+        _, position = self._positions.read()
         seen, self._seen = self._seen, position
         if position is not None and not position.is_loading:
             if is_due or position != seen:
                 self._indexed = sum(self._positions.sizes().values())
             self._check_alive(position)
             self._tidy()
-            if position.seq >= newest_seq:
-                self._looked_at = time.monotonic()
+            if position.seq >= self._sought[0]:  # more may have come since
+                self._looked_at, self._sought = self._sought[1], None
         self._tell_moved()
 
     def _is_due(self, newest_seq: int, position: Position | None) -> bool:
@@ -273,7 +285,7 @@ class MilvusIndex:
         if time.monotonic() < self._alive_at + _ALIVE_EVERY_S:
             return
         if self._server.read_marker(position.prefix) is None:
-            self._is_suspect = True
+            self._suspected_at = time.monotonic()
         self._alive_at = time.monotonic()
 
     def _tidy(self) -> None:
@@ -292,9 +304,3 @@ class MilvusIndex:
     def _tell_moved(self) -> None:
         with self._moved:
             self._moved.notify_all()
-
-
-def _generation(position: Position) -> Generation | None:
-    if position.committed_at is None:
-        return None
-    return Generation(position.seq, position.committed_at)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,12 +20,14 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from indexer.change_log import Change, newest_seq
 from indexer.database.transactions import Database
 from indexer.errors import GalleryNotFound, IndexerError
+from indexer.milvus.position import Position, Sight
 from indexer.milvus.tables import index_collections, index_positions
 from indexer.models.tables import kept_models
 from indexer.tables import changes, galleries
 
 LEASE_S = 15.0
 GRACE_S = 60.0  # after which no call that was begun under a lost lease is under way
+_ALL_SINCE = 2**63 - 1
 
 
 log = logging.getLogger(__name__)
@@ -37,43 +38,6 @@ class PositionLost(IndexerError):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"the index of model {model} is another process's to move on")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """See tables.index_positions."""
-
-    stem: str
-    prefix: str | None
-    kind: str | None
-    seq: int
-    committed_at: datetime | None
-    again: tuple[int, int] | None
-    load_to: int | None
-    loaded_to: int
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether its collections are still being filled."""
-        return self.prefix is None or self.load_to is not None
-
-    @property
-    def loaded(self) -> float | None:
-        """How much of them is filled, in 0..1; None where all is."""
-        if not self.is_loading:
-            return None
-        return self.loaded_to / self.load_to if self.load_to else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What a search must know of its gallery. newest_seq: of all changes. num_rows: None where the
-    gallery has no collection."""
-
-    gallery_id: int
-    newest_seq: int
-    position: Position | None
-    num_rows: int | None
 
 
 class IndexPositions:
@@ -135,10 +99,12 @@ class IndexPositions:
                 return None
             token = secrets.token_hex(16)
             values: dict[str, Any] = {"lease_token": token, "claimable_at": _after(now, LEASE_S)}
-            if row.in_hand is not None:  # whoever had it did not get that done
+            if row.in_hand is not None or row.load_to is not None:
+                # Whoever had it did not get that done; a page of rows may hold any.
+                in_hand = _ALL_SINCE if row.load_to is not None else row.in_hand
                 values |= {
                     "again_from": min(row.seq + 1, row.again_from or row.seq + 1),
-                    "again_to": max(row.in_hand, row.again_to or 0),
+                    "again_to": max(in_hand, row.again_to or 0),
                     "again_at": _after(now, GRACE_S),
                     "in_hand": None,
                 }
@@ -152,14 +118,16 @@ class IndexPositions:
             now = self._database.now(connection)
             self._change(connection, token, lease_token=None, claimable_at=now)
 
-    def take_in_hand(self, token: str, seq: int) -> None:
-        """The changes up to this one are going to be written; the lease begins anew."""
+    def take_in_hand(self, token: str, seq: int, dropped: Collection[int]) -> None:
+        """The changes up to this one are going to be written; the lease begins anew. dropped:
+        galleries whose collections are to be missed by nobody from now on."""
         with self._database.write() as connection:
             self._renew(connection, token, in_hand=seq)
+            self._put_sizes(connection, dict.fromkeys(dropped))
 
-    def move(self, token: str, last: Change, sizes: Mapping[int, int | None]) -> None:
-        """Milvus has everything up to this change. sizes: of the collections that were written,
-        None for those that were dropped."""
+    def move(self, token: str, last: Change, sizes: Mapping[int, int]) -> None:
+        """Milvus has everything up to this change. sizes: of the collections that were
+        written."""
         with self._database.write() as connection:
             self._renew(
                 connection, token, seq=last.seq, committed_at=last.committed_at, in_hand=None
@@ -210,7 +178,7 @@ class IndexPositions:
             row = connection.execute(select(*columns).where(self._mine & due)).one_or_none()
         return None if row is None else (row.again_from, row.again_to)
 
-    def settle(self, token: str, sizes: Mapping[int, int | None]) -> None:
+    def settle(self, token: str, sizes: Mapping[int, int]) -> None:
         """They have been. sizes: as of `move`."""
         with self._database.write() as connection:
             self._renew(connection, token, again_from=None, again_to=None, again_at=None)
@@ -244,6 +212,8 @@ class IndexPositions:
             while not done.wait(LEASE_S / 3):
                 try:
                     self.renew(token)
+                except PositionLost:
+                    return
                 except IndexerError as error:  # the next step that needs it says so
                     log.warning("the lease on the index can't be renewed: %s", error)
 

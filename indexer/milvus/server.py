@@ -5,7 +5,7 @@ Shapes: Q queries, F found, U rows, D embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,16 +22,18 @@ from indexer.milvus.connection import (
     CollectionMissing,
     MilvusConnection,
 )
+from indexer.milvus.expressions import spell_out
 from indexer.milvus.kind import LITE_TYPES, IndexKind
 from indexer.milvus.schema import BUILD_TIMEOUT_S, index_collection, make_collection, make_marker
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-    from indexer.milvus.positions import Position
 
 MOST_ROWS = 16_384  # of one query
 _MOST_BYTES = 8 * 2**20  # of vectors in one call
+_MOST_BYTES_FOUND = 64 * 2**20  # of vectors in one answer; Milvus gives 100 MiB and no more
+_MOST_ROWS_WRITTEN = 1_000  # in one call: it takes 64 MiB, and texts can be 26 KB of a row
 _MARKER_ID = 0
 
 
@@ -100,7 +102,7 @@ class MilvusServer(MilvusConnection):
 
     def upsert(self, name: str, block: RowBlock) -> None:
         """Add rows, in place of those with the same ids."""
-        step = max(1, _MOST_BYTES // (4 * self.dim))
+        step = max(1, min(_MOST_ROWS_WRITTEN, _MOST_BYTES // (4 * self.dim)))
         for start in range(0, len(block), step):
             part = block.take(np.arange(start, min(start + step, len(block))))
             self._upsert(name, self._rows_of(part))
@@ -125,6 +127,21 @@ class MilvusServer(MilvusConnection):
         **limits: float,
     ) -> list[Candidates]:
         """The best `num` of those that match, for each query. limits: radius, range_filter."""
+        step = max(1, _MOST_BYTES_FOUND // (num * 4 * self.dim))
+        found: list[Candidates] = []
+        for start in range(0, len(queries_QD), step):
+            some_QD = queries_QD[start : start + step]
+            found += self._search(name, some_QD, num, expression, limits)
+        return found
+
+    def _search(
+        self,
+        name: str,
+        queries_QD: NDArray[np.floating],
+        num: int,
+        expression: str,
+        limits: Mapping[str, float],
+    ) -> list[Candidates]:
         dtype = np.float16 if self._holds_float16 else np.float32
         queries = [np.ascontiguousarray(query_D, dtype) for query_D in queries_QD]
         params = {**self.kind.search_params(num), **limits}
@@ -133,7 +150,7 @@ class MilvusServer(MilvusConnection):
             return client.search(
                 name,
                 queries,
-                filter=expression,
+                filter=self._said(expression),
                 limit=num,
                 output_fields=["vector"],
                 anns_field="vector",
@@ -238,6 +255,9 @@ class MilvusServer(MilvusConnection):
             for place in range(len(block))
         ]
 
+    def _said(self, expression: str) -> str:
+        return expression if self.is_lite else spell_out(expression)
+
     def _candidates(self, hits: Sequence[Any]) -> Candidates:
         ids_F = np.array([hit["id"] for hit in hits], np.int64)
         scores_F = np.array([hit["distance"] for hit in hits], np.float32)
@@ -253,7 +273,7 @@ class MilvusServer(MilvusConnection):
             self.ask(
                 lambda client: client.query(
                     name,
-                    filter=expression,
+                    filter=self._said(expression),
                     output_fields=fields,
                     consistency_level="Strong",
                     timeout=TIMEOUT_S,
@@ -261,16 +281,6 @@ class MilvusServer(MilvusConnection):
                 )
             )
         )
-
-
-def name_of(position: Position, gallery_id: int) -> str:
-    """Of a gallery's collection."""
-    return f"{position.prefix}_{gallery_id}"
-
-
-def is_of_gallery(name: str, stem: str) -> bool:
-    """Whether it is such a name."""
-    return name.startswith(f"{stem}_") and name.removeprefix(f"{stem}_").count("_") == 1
 
 
 def _to_float16(vector: Any) -> NDArray[np.float16]:

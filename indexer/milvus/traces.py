@@ -8,7 +8,8 @@ from indexer.catalogue import Catalogue
 from indexer.erasure.traces import Trace
 from indexer.errors import IndexUnavailable
 from indexer.milvus.connection import CollectionMissing
-from indexer.milvus.server import MilvusServer, is_of_gallery
+from indexer.milvus.position import is_of_gallery
+from indexer.milvus.server import MilvusServer
 from indexer.milvus.tables import index_positions
 
 _PLACE = "Milvus"

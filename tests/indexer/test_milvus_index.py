@@ -21,14 +21,20 @@ from sqlalchemy import update
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexBehind, IndexUnavailable
 from indexer.index.live_index import LiveIndex
-from indexer.milvus import loader, milvus_index
+from indexer.index.row_block import RowBlock
+from indexer.milvus import loader, milvus_index, positions
+from indexer.milvus import server as milvus_server
+from indexer.milvus.applier import Applier
+from indexer.milvus.expressions import admit, spell_out
 from indexer.milvus.kind import IndexKind
 from indexer.milvus.milvus_index import MilvusIndex
-from indexer.milvus.positions import PositionLost
-from indexer.milvus.server import MilvusServer, name_of
+from indexer.milvus.position import Position, name_of
+from indexer.milvus.positions import IndexPositions, PositionLost
+from indexer.milvus.server import MilvusServer
 from indexer.milvus.tables import index_positions
 from indexer.milvus.traces import look_in_milvus
 from indexer.models.kept import KeptModels
+from indexer.records import Filters
 from tests.indexer.backups import Backup
 from tests.indexer.milvus import make_index
 from tests.indexer.steps import wait_until
@@ -279,24 +285,30 @@ def lapse(catalogue: Catalogue, *, again: bool = False) -> None:
         connection.execute(update(index_positions).values({name: past}))
 
 
-def test_killed_loader_is_followed_by_another_from_where_it_was(
-    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def kill_loader(filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One that wrote three pages; the first ids of all pages that loaders write."""
     filled.milvus.stop()
     filled.milvus.drop()
     monkeypatch.setattr(loader, "_PAGE_ROWS", 7)
     noted, upsert = list[int](), MilvusServer.upsert
 
-    def fail_later(server: MilvusServer, name: str, block: object) -> None:
-        noted.append(int(block.ids_U[0]))  # type: ignore[attr-defined]
+    def fail_later(server: MilvusServer, name: str, block: RowBlock) -> None:
+        noted.append(int(block.ids_U[0]))
         if len(noted) == 4:
             raise IndexUnavailable("Milvus is away")
-        upsert(server, name, block)  # type: ignore[arg-type]
+        upsert(server, name, block)
 
     monkeypatch.setattr(MilvusServer, "upsert", fail_later)
     killed = start()
     wait_until(lambda: len(noted) >= 4)
     killed.stop()
+    return noted
+
+
+def test_killed_loader_is_followed_by_another_from_where_it_was(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = kill_loader(filled, start, monkeypatch)
     filled.add(filled.people(3))
     index = start()
     assert index.look("g", len) == 43
@@ -304,6 +316,215 @@ def test_killed_loader_is_followed_by_another_from_where_it_was(
     assert noted.count(1) == noted.count(8) == 1
     assert noted.count(22) == 2
     assert_as_the_database(filled, index)
+
+
+def test_milvus_that_was_wiped_while_it_was_filled_is_filled_from_the_start(
+    filled: Both, lite: Lite, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = kill_loader(filled, start, monkeypatch)
+    lite.stop()
+    shutil.rmtree(lite.folder)
+    lite.start()
+    index = start()
+    assert index.look("g", len) == 40
+    assert noted.count(1) == 2
+    assert_as_the_database(filled, index)
+
+
+def note_lost(monkeypatch: pytest.MonkeyPatch) -> list[PositionLost]:
+    """Turns that another process took over."""
+    lost, turn = list[PositionLost](), Applier.turn
+
+    def note_turn(applier: Applier, **how: bool) -> bool:
+        try:
+            return turn(applier, **how)
+        except PositionLost as error:
+            lost.append(error)
+            raise
+
+    monkeypatch.setattr(Applier, "turn", note_turn)
+    return lost
+
+
+def test_loader_that_lost_its_turn_brings_nothing_back(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.milvus.stop()
+    filled.milvus.drop()
+    reached, go_on, lost = threading.Event(), threading.Event(), note_lost(monkeypatch)
+    upsert = MilvusServer._upsert
+
+    def upsert_late(server: MilvusServer, name: str, rows: list[dict[str, object]]) -> None:
+        if name.count("_") == 3 and not reached.is_set():
+            reached.set()
+            assert go_on.wait(60)
+        upsert(server, name, rows)
+
+    monkeypatch.setattr(MilvusServer, "_upsert", upsert_late)
+    start(wait_s=0.1)
+    assert reached.wait(20)  # it has read the rows, and is stopped before it writes
+    lapse(filled.catalogue)
+    other = start()
+    filled.catalogue.holdings.remove_image(7)
+    filled.embed_again(9, filled.people(1)[0])
+    other.catch_up()
+    go_on.set()
+    wait_until(lambda: bool(lost))
+    _, position = other._positions.read()
+    assert position is not None
+    collection = name_of(position, 1)
+    assert other._server.rows_by_id(collection, [7], []) == [{"id": 7}]
+    lapse(filled.catalogue, again=True)
+    wait_until(lambda: other._server.rows_by_id(collection, [7], []) == [], 20.0)
+    wait_until(lambda: other._positions.due_again() is None)
+    assert_as_the_database(filled, other)
+
+
+def test_loader_that_lost_its_turn_drops_nothing_of_the_next(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.milvus.stop()
+    filled.milvus.drop()
+    reached, go_on, lost = threading.Event(), threading.Event(), note_lost(monkeypatch)
+    begin = IndexPositions.begin
+
+    def begin_late(positions: IndexPositions, *what: object) -> Position:
+        position = begin(positions, *what)  # type: ignore[arg-type]
+        if not reached.is_set():
+            reached.set()
+            assert go_on.wait(60)
+        return position
+
+    monkeypatch.setattr(IndexPositions, "begin", begin_late)
+    start(wait_s=0.1)
+    assert reached.wait(20)
+    lapse(filled.catalogue)
+    other = start()
+    other.catch_up()
+    go_on.set()
+    wait_until(lambda: bool(lost))
+    assert_as_the_database(filled, other)
+
+
+def test_what_a_loader_had_no_time_to_drop_is_dropped_by_the_next(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.milvus.catch_up()
+    filled.milvus.stop()
+    begin, begun = IndexPositions.begin, list[Position]()
+
+    def begin_and_fail(positions: IndexPositions, *what: object) -> Position:
+        begun.append(begin(positions, *what))  # type: ignore[arg-type]
+        raise IndexUnavailable("Milvus is away")
+
+    monkeypatch.setattr(IndexPositions, "begin", begin_and_fail)
+    index = start(kind=IndexKind("IVF_FLAT"))
+    wait_until(lambda: index.status().in_step, 20.0)
+    (position,) = begun
+    assert all(name.startswith(str(position.prefix)) for name in index._server.list_collections())
+    assert index.look("g", len) == 40
+
+
+def test_stop_in_the_middle_of_dropping_a_gallery_builds_nothing_anew(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = filled.catalogue
+    catalogue.create_gallery("other")
+    filled.add(filled.people(3), "other")
+    filled.milvus.catch_up()
+    _, before = filled.milvus._positions.read()
+    filled.milvus.stop()
+    catalogue.holdings.remove_gallery("other")
+    filled.add(filled.people(2))
+
+    def fail(positions: IndexPositions, *what: object) -> None:
+        raise IndexUnavailable("Milvus is away")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(IndexPositions, "move", fail)
+        start().stop()
+    index = start()
+    assert index.look("g", len) == 42
+    _, after = index._positions.read()
+    assert before is not None
+    assert after is not None
+    assert after.prefix == before.prefix
+    assert_as_the_database(filled, index)
+
+
+def test_turn_is_kept_however_many_galleries_a_page_is_about(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"g{number}" for number in range(6)]
+    for name in names:
+        filled.catalogue.create_gallery(name)
+        filled.add(filled.people(1), name)
+    filled.milvus.catch_up()
+    filled.milvus.stop()
+    for name in names:
+        filled.add(filled.people(1), name)
+    put = Applier._put
+
+    def put_slowly(applier: Applier, *what: object) -> int:
+        time.sleep(0.3)
+        return put(applier, *what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Applier, "_put", put_slowly)
+    monkeypatch.setattr(positions, "LEASE_S", 1.0)
+    lost, one, other = note_lost(monkeypatch), start(wait_s=0.1), start()
+    wait_until(lambda: one.status().in_step)
+    assert [other.look(name, len) for name in names] == [2] * 6
+    assert lost == []
+
+
+def test_it_is_in_step_while_pictures_never_stop_coming(
+    filled: Both, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = filled.milvus, start()
+    put = Applier._put
+
+    def put_slowly(applier: Applier, *what: object) -> int:
+        time.sleep(0.1)
+        return put(applier, *what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Applier, "_put", put_slowly)
+    until, behind_s = time.monotonic() + 3.0, 0.0
+    while time.monotonic() < until:
+        filled.add(filled.people(1))
+        time.sleep(0.02)  # SQLite lets nobody else write else
+        behind_s = max(index.status().behind_s for index in both)
+    assert behind_s < 2.0
+
+
+def test_released_collection_is_loaded_again(filled: Both) -> None:
+    index = filled.milvus
+    index.catch_up()
+    (name,) = [name for name in index._server.list_collections() if name.count("_") == 3]
+    index._server.ask(lambda client: client.release_collection(name))
+    with pytest.raises(IndexUnavailable):
+        index.search("g", filled.people(1)[0], 5)
+    assert_as_the_database(filled, index)
+
+
+def test_what_one_answer_can_not_hold_is_asked_for_in_parts(
+    filled: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, queries_QD = filled.milvus._server, filled.people(5)
+    filled.milvus.catch_up()
+    (name,) = [name for name in server.list_collections() if name.count("_") == 3]
+    whole = server.search(name, queries_QD, 10, "")
+    monkeypatch.setattr(milvus_server, "_MOST_BYTES_FOUND", 2 * 10 * 4 * DIM)
+    asked, ask = list[object](), server.ask
+    monkeypatch.setattr(server, "ask", lambda call: (asked.append(call), ask(call))[1])
+    parts = server.search(name, queries_QD, 10, "")
+    assert [part.ids_F.tolist() for part in parts] == [found.ids_F.tolist() for found in whole]
+    assert len(parts) == 5
+    assert len(asked) >= 3
+
+
+def test_share_that_is_loaded_is_never_more_than_all() -> None:
+    position = Position("s", "p", "k", 1, None, None, load_to=100, loaded_to=130)
+    assert position.loaded == 1.0
 
 
 def test_search_waits_for_what_is_committed_and_says_if_that_takes_long(
@@ -411,6 +632,12 @@ def test_cluster_is_sent_float16_and_answers_with_it() -> None:
     candidates = server._candidates(list(SearchResult(found)[0]))
     assert candidates.ids_F.tolist() == [7, 8, 9]
     assert candidates.vectors_FD.tolist() == vectors_ND.tolist()
+
+
+def test_cluster_is_spared_characters_that_its_parser_cuts() -> None:
+    told = admit(Filters(cameras=frozenset({"𠮷野 🙂", '北"'})))
+    assert told == 'camera in ["北\\"", "𠮷野 🙂"]'
+    assert spell_out(told) == 'camera in ["北\\"", "\\U00020bb7野 \\U0001f642"]'
 
 
 def test_position_names_collections(filled: Both) -> None:
