@@ -126,7 +126,7 @@ def test_api_and_worker_run_apart(tmp_path: Path) -> None:
                 time.sleep(0.1)
             code, err, took_s = worker.stop(signal.SIGINT)
         assert (code, "Traceback" in err) == (0, False), err
-        assert took_s < 4
+        assert took_s < 6  # 2.4 s on a busy machine; a thread that does not stop has 5 s more
 
 
 def refused(tmp_path: Path, *words: str, model: Path | None = None) -> str:
