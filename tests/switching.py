@@ -47,20 +47,13 @@ class Fleet:
     """Processes of the program on one database. urls: of those that answer searches."""
 
     urls: list[str]
-    environment: dict[str, str]
+    database_url: str
 
-    def run(self, *words: str) -> str:
-        """A command beside them; what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "app.cli", *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def keep(self, encoder: Any, name: str) -> None:
+        """As `passerby models keep` does; a program of its own costs seconds."""
+        catalogue = Catalogue(self.database_url)
+        catalogue.models.keep(encoder.fingerprint, name, encoder.dim)
+        catalogue.close()
 
 
 @contextmanager
@@ -78,9 +71,8 @@ def fleet(
         "OMP_NUM_THREADS": "1",
     }
     upgrade(database_url)
-    catalogue = Catalogue(database_url)
-    catalogue.models.keep(first.fingerprint, name, first.dim)
-    catalogue.close()
+    here = Fleet([], database_url)
+    here.keep(first, name)
     processes: list[subprocess.Popen[bytes]] = []
     urls: dict[str, str] = {}
     try:
@@ -94,8 +86,8 @@ def fleet(
                 )
             urls[f"http://127.0.0.1:{port}"] = command
         _wait_until(lambda: all(map(_is_ready, urls)))
-        searched = [url for url, command in urls.items() if command != "worker"]
-        yield Fleet(searched, environment)
+        here.urls += [url for url, command in urls.items() if command != "worker"]
+        yield here
     finally:
         for process in processes:
             process.terminate()
@@ -125,7 +117,7 @@ class Pictures:
     """Those that were put in, and what each model makes of them. Thread-safe."""
 
     def __init__(self, encoders: Encoders) -> None:
-        self._encoders = encoders
+        self.encoders = encoders
         self._lock = threading.Lock()
         self._content: dict[str, bytes] = {}
         self._vectors: dict[tuple[str, str], NDArray[np.float32]] = {}
@@ -147,7 +139,7 @@ class Pictures:
     def score(self, model: str, text: str, name: str) -> float:
         """Of this model alone."""
         with self._lock:
-            encoder = self._encoders[model]
+            encoder = self.encoders[model]
             if (model, name) not in self._vectors:
                 pixels_HW3 = decode(io.BytesIO(self._content[name]), encoder.image_size)
                 vector_D = encoder.encode_image(pixels_HW3[None])[0]
@@ -323,7 +315,7 @@ def switch_under_load(
         for job in jobs:
             job.start()
         try:
-            _go_through(here, http, record, phase_s, old, new, name)
+            _go_through(here, http, record, phase_s, old, pictures.encoders[new], name)
         finally:
             stop.set()
             for job in jobs:
@@ -338,13 +330,13 @@ def _go_through(
     record: Record,
     phase_s: float,
     old: str,
-    new: str,
+    encoder: Any,
     name: str,
 ) -> None:
-    url = here.urls[-1]
+    url, new = here.urls[-1], encoder.fingerprint
     time.sleep(phase_s)
     record.phase = "embedding"
-    here.run("models", "keep", name)
+    here.keep(encoder, name)
     _wait_until(lambda: _is_servable(http, url, new), 3_600)
     for phase, path in (
         ("switched", f"/models/{new}/serve"),
