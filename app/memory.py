@@ -24,3 +24,9 @@ def leave_out_of_collection() -> None:
     """What is there by now stays: looking through it again and again would hold requests up."""
     gc.collect()
     gc.freeze()
+
+
+def let_go_at_the_end() -> None:
+    """What was left out is collected again, as the interpreter ends: libraries in C++ would say at
+    length that it is still there."""
+    gc.unfreeze()

@@ -14,7 +14,7 @@ import typer
 
 from app.commands.options import DataDir, Host, MetricsPort, Model, Port, Processes
 from app.errors import CommandError
-from app.memory import keep_few_arenas, leave_out_of_collection
+from app.memory import keep_few_arenas, leave_out_of_collection, let_go_at_the_end
 from app.monitoring.logs import start_log
 from app.settings import Settings, load_settings
 
@@ -197,6 +197,7 @@ def _serve(
 
     with telling:
         Server(config).run(sockets=[listener])
+    let_go_at_the_end()
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -107,7 +107,7 @@ def test_server_with_a_real_model_serves_and_stops_on_ctrl_c(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         code, err, took_s = served.stop(signal.SIGINT)
-    assert (code, "Traceback" in err) == (0, False), err
+    assert (code, "Traceback" in err, "leaked" in err) == (0, False, False), err
     assert took_s < 4
 
 
