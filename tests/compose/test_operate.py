@@ -16,6 +16,9 @@ from tests.compose.pages import sections
 
 SECTIONS = {title: blocks for title, blocks in sections("docs/operate.md").items() if blocks}
 URL = "http://127.0.0.1:8000"
+# Something always comes and goes in storage, until told otherwise.
+BUSY = "until test -e /tmp/idle; do touch /pictures/.x && rm /pictures/.x; done"
+IDLE = "docker compose exec -T api touch /tmp/idle"
 RUN_APART = {"Backup", "Restore", "Keys", "Secrets", "The index built anew"}
 
 
@@ -98,7 +101,7 @@ def test_restored_backup_has_all_but_what_was_deleted_since(desk: Desk) -> None:
     first, *others = sorted(desk.found())
     backup, copy_ledger = SECTIONS["Backup"]
     stop_and_restore, restore_storage, start = SECTIONS["Restore"]
-    shell(backup)
+    shell(f"docker compose exec -T api sh -c '{BUSY}' &\n{backup}\n{IDLE}\nwait")
     later = desk.upload(range(10, 12))
     desk.delete(first)
     shell(copy_ledger)
