@@ -25,4 +25,4 @@ keep grafana_admin_password ''
 empty passerby_milvus_token
 empty aws_access_key_id
 empty aws_secret_access_key
-chmod 444 "$folder"/* # each container's user is another
+chmod 644 "$folder"/* # each container's user is another

@@ -53,7 +53,7 @@ class Service:
     cap_drop: tuple[str, ...] = ()
     cap_add: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()
-    ports: tuple[tuple[str, int, int], ...] = ()  # (host address, host port, container's port)
+    ports: tuple[tuple[str, int, int], ...] = ()  # of TCP: (host address, host port, container's)
     depends_on: Mapping[str, tuple[str, bool]] = field(default_factory=dict)  # condition, required
     health: Health | None = None
     restart: str = "no"
@@ -134,7 +134,7 @@ def _service(
         cap_drop=tuple(said.get("cap_drop", ())),
         cap_add=tuple(said.get("cap_add", ())),
         security_opt=tuple(said.get("security_opt", ())),
-        ports=tuple(_port(text) for text in said.get("ports", ())),
+        ports=tuple(_port(text) for text in said.get("ports", ()) if not text.endswith("/udp")),
         depends_on=_depends_on(said.get("depends_on", {})),
         health=_health(said.get("healthcheck")),
         restart=str(said.get("restart", "no")),

@@ -12,7 +12,7 @@ import yaml
 
 from app import __version__
 from app.settings import Settings
-from tests.compose.compose_file import Service, read_compose_file
+from tests.compose.compose_file import Mount, Service, read_compose_file
 from tests.compose.images import ROOT
 
 FILE = ROOT / "docker-compose.yml"
@@ -34,8 +34,30 @@ def test_dockerfile_passes_its_linter() -> None:
     run_tool("hadolint", ROOT / "docker/Dockerfile")
 
 
-def test_scripts_are_plain_shell() -> None:
-    subprocess.run(["sh", "-n", ROOT / "docker/make-secrets.sh"], check=True)
+def test_secrets_are_made_once_for_their_owner_to_change(tmp_path: Path) -> None:
+    """Root may write anything; who else follows the page may not, unless the mode lets them."""
+    folder = tmp_path / "secrets"
+    script = ["sh", ROOT / "docker/make-secrets.sh", folder]
+    subprocess.run(script, check=True, capture_output=True)
+    made = {file.name: file.read_text() for file in folder.iterdir()}
+    subprocess.run(script, check=True, capture_output=True)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == made
+    assert set(made) == {Path(one.source).name for one in _secrets()}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}
+
+
+def _secrets() -> list[Mount]:
+    mounts = (mount for service in SERVICES.values() for mount in service.mounts)
+    return [mount for mount in mounts if mount.target.startswith("/run/secrets/")]
+
+
+def test_each_image_is_built_once() -> None:
+    """`docker compose build` builds services at the same time: two that export one name fail."""
+    services = yaml.safe_load(FILE.read_text())["services"]
+    built = [SERVICES[name].image for name, said in services.items() if "build" in said]
+    assert sorted(built) == sorted({service.image for service in OURS})
+    assert {services[service.name]["pull_policy"] for service in OURS} == {"missing"}
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=list(SERVICES))
