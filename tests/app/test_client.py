@@ -104,11 +104,15 @@ def test_client_imports_follows_and_cancels(url: str, tmp_path: Path) -> None:
             passerby.import_place("street", "/etc")
         assert answered.value.problem.code == "import_not_allowed"
 
+        own = Picture(Pictures().noise(1), "a.png")
         here = hashlib.sha256(Pictures().noise(1)).hexdigest()
         assert passerby.known("street", [here, "0" * 64]) == {here}
         assert passerby.known("street", ["0" * 64] * 10_001) == set()
-        found = passerby.search_by_picture("street", Picture(Pictures().noise(1), "a.png"))
-        assert [hit.file_name for hit in found.results] == ["a.png"]
+        deadline = time.monotonic() + 10  # it is embedded beside, and the index follows
+        while not (found := passerby.search_by_picture("street", own).results):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert [hit.file_name for hit in found] == ["a.png"]
 
 
 def test_async_client_imports(url: str, tmp_path: Path) -> None:
