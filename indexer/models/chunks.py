@@ -18,10 +18,11 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, select
 from indexer import change_log
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
+from indexer.holdings import lock_galleries
 from indexer.models.ranges import is_covered, is_open
 from indexer.models.tables import model_chunks, model_failures
 from indexer.records import Box
-from indexer.tables import embeddings, galleries, images
+from indexer.tables import embeddings, images
 from indexer.work.leases import Lease, Leases
 
 
@@ -208,13 +209,7 @@ def _lock_searchable(connection: Connection, image_ids: Collection[int]) -> dict
     """Those that are there and searchable, locked until commit: image id to gallery id."""
     mine = images.c.id.in_(image_ids)
     # Galleries first: a gallery's removal locks in this order too, so neither deadlocks.
-    theirs = select(images.c.gallery_id).where(mine)
-    connection.execute(
-        select(galleries.c.id)
-        .where(galleries.c.id.in_(theirs))
-        .order_by(galleries.c.id)
-        .with_for_update(read=True, key_share=True)
-    ).all()
+    lock_galleries(connection, connection.scalars(select(images.c.gallery_id).where(mine)))
     rows = connection.execute(
         select(images.c.id, images.c.gallery_id)
         .where(mine, images.c.state == "searchable")

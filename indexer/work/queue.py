@@ -22,9 +22,10 @@ from sqlalchemy import (
 
 from indexer import change_log
 from indexer.database.transactions import Database
+from indexer.holdings import lock_galleries
 from indexer.models.admission import admit
 from indexer.records import Box
-from indexer.tables import embeddings, galleries, images
+from indexer.tables import embeddings, images
 from indexer.work.leases import due_in, take
 
 
@@ -127,13 +128,7 @@ class WorkQueue:
     def _lock_held(self, connection: Connection, claims: Collection[Claim]) -> dict[int, int]:
         """Those of `claims` that are still ours, locked until commit: image id to gallery id."""
         # Galleries first: a gallery's removal locks in this order too, so neither deadlocks.
-        gallery_ids = {claim.gallery_id for claim in claims}
-        connection.execute(
-            select(galleries.c.id)
-            .where(galleries.c.id.in_(gallery_ids))
-            .order_by(galleries.c.id)
-            .with_for_update(read=True, key_share=True)
-        ).all()
+        lock_galleries(connection, {claim.gallery_id for claim in claims})
         rows = connection.execute(
             select(images.c.id, images.c.gallery_id)
             .where(
