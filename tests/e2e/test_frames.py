@@ -38,8 +38,8 @@ def test_hit_opens_in_its_frame_and_leads_to_the_others(
     page.get_by_role("link", name="Picture frame-0.png in its frame").first.click()
     expect(page.get_by_role("heading", name="In frame 1")).to_be_visible()
     expect(page.get_by_text("Found with score 0.90, beside 1 other person.")).to_be_visible()
-    image = page.locator(".frame img")
-    assert image.evaluate("img => [img.naturalWidth, img.naturalHeight]") == [640, 360]
+    loaded_size = "image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])"
+    assert page.locator(".frame img").evaluate(loaded_size) == [640, 360]
     near(box_shown(page), RED)
     page.locator(".others a").click()
     expect(page.get_by_text("Found with score 0.80")).to_be_visible()

@@ -99,8 +99,8 @@ def test_time_filter_includes_its_start_and_excludes_its_end(
 ) -> None:
     page = open_page(server)
     describe(page, "a red coat")
-    page.get_by_label("From").fill("2026-05-01T08:15")
-    page.get_by_label("Until").fill("2026-05-01T09:15")
+    page.get_by_role("textbox", name="From").fill("2026-05-01T08:15")
+    page.get_by_role("textbox", name="Until").fill("2026-05-01T09:15")
     page.get_by_role("button", name="Search").click()
 
     expect(page.locator(".tile")).to_have_count(4)
@@ -139,7 +139,8 @@ def test_picture_page_tells_everything_and_leads_back(server: Server, open_page:
     assert told["State"].startswith("searchable since")
     assert re.fullmatch(r"72 . 192 px, image/jpeg, \d+ kB", told["Picture"])
     assert re.fullmatch("[0-9a-f]{64}", told["SHA-256"])
-    assert page.locator(".frame img").evaluate("image => image.naturalWidth") == 72
+    loaded_width = "image => image.decode().then(() => image.naturalWidth)"
+    assert page.locator(".frame img").evaluate(loaded_width) == 72
 
     page.get_by_role("link", name="Back to the results").click()
     assert (page.url, names(page)) == (asked, found)
@@ -195,10 +196,12 @@ def test_typing_during_a_search_is_not_lost(server: Server, open_page: NewPage) 
     box.press_sequentially(" and a hat")
     expect(page.locator(".rank").first).to_be_visible()
     expect(box).to_have_value("a red coat and a hat")
-    page.get_by_label("From").fill("2026-05-01T08:15")
-    page.get_by_label("Until").fill("2026-05-01T09:15")  # leaving the first one searches
+    page.get_by_role("textbox", name="From").fill("2026-05-01T08:15")
+    page.get_by_role("textbox", name="Until").fill(
+        "2026-05-01T09:15"
+    )  # leaving the first one searches
     expect(page).to_have_url(re.compile("after=2026-05-01T08"))
-    expect(page.get_by_label("Until")).to_have_value("2026-05-01T09:15")
+    expect(page.get_by_role("textbox", name="Until")).to_have_value("2026-05-01T09:15")
 
 
 def test_search_works_without_javascript(server: Server, open_page: NewPage) -> None:
