@@ -10,15 +10,26 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+)
 
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
-from indexer.errors import PlaceLost
+from indexer.errors import GalleryNotFound, PlaceLost
 from indexer.index.row_block import RowBlock
 from indexer.index.row_reader import Additions, read_blocks, read_page
-from indexer.records import Generation
-from indexer.tables import changes, embeddings, images
+from indexer.records import SLUG, Generation
+from indexer.tables import changes, embeddings, galleries, images
 
 Op = Literal["add", "remove", "drop"]
 
@@ -91,9 +102,15 @@ def sum_up(
     return dropped, after
 
 
+_NEWEST_SEQ = select(func.coalesce(func.max(changes.c.seq), 0))
+_LOOK = select(galleries.c.id, _NEWEST_SEQ.scalar_subquery().label("newest_seq")).where(
+    galleries.c.name == bindparam("name")
+)  # made once: to make it for each search takes longer than the database does
+
+
 def newest_seq(connection: Connection) -> int:
     """The newest number; 0 where nothing has happened."""
-    return int(connection.execute(select(func.coalesce(func.max(changes.c.seq), 0))).scalar_one())
+    return int(connection.execute(_NEWEST_SEQ).scalar_one())
 
 
 # executemany would be a message for each record, eleven milliseconds for a batch in place of two.
@@ -132,6 +149,16 @@ class ChangeLog:
         """The newest number; 0 where nothing has happened."""
         with self._database.read() as connection:
             return newest_seq(connection)
+
+    def look(self, gallery: str) -> tuple[int, int]:
+        """A gallery's id, and the newest number, at one moment. Raises GalleryNotFound."""
+        if not SLUG.fullmatch(gallery):
+            raise GalleryNotFound(gallery)
+        with self._database.read() as connection:
+            found = connection.execute(_LOOK, {"name": gallery}).one_or_none()
+        if found is None:
+            raise GalleryNotFound(gallery)
+        return found.id, found.newest_seq
 
     def last_removal(self) -> int:
         """The number of the newest change that took pictures away; 0 where there was none.

@@ -5,6 +5,7 @@ Shapes: B batch, N vectors held, K hits, D embedding, H, W pixels.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
@@ -16,6 +17,8 @@ from indexer.index.found import PictureTable, Pool
 from indexer.records import Filters, Generation, Hit, IndexStatus, Place, Ranking
 
 T = TypeVar("T")
+
+_ALL = Filters()
 
 
 class ImageEncoder(Protocol):
@@ -145,27 +148,33 @@ class VectorIndex(Protocol):
     """All galleries' vectors under one model: a view of the database that follows it.
 
     Any number of processes may have one on the same database. `start` it before use. Searches and
-    looks raise GalleryNotFound, DatabaseUnavailable, and where it is in a program of its own
-    IndexUnavailable and IndexBehind.
+    looks have everything that was committed before they began; what they do where that takes long
+    is each one's own. They raise GalleryNotFound, DatabaseUnavailable, and where it is in a program
+    of its own IndexUnavailable and IndexBehind.
     """
 
     @property
+    @abstractmethod
     def dim(self) -> int:
         """D, of its vectors."""
         ...
 
+    @abstractmethod
     def start(self) -> None:
         """Get in step with the database, and follow it in a thread. Raises DatabaseUnavailable."""
         ...
 
+    @abstractmethod
     def stop(self) -> None:
         """Stop following."""
         ...
 
+    @abstractmethod
     def nudge(self) -> None:
         """Something was committed: look now, not at the next poll."""
         ...
 
+    @abstractmethod
     def catch_up(self) -> None:
         """Have everything that was committed before this call. Raises DatabaseUnavailable."""
         ...
@@ -175,7 +184,7 @@ class VectorIndex(Protocol):
         gallery: str,
         query_D: NDArray[np.float32],
         k: int,
-        filters: Filters = ...,
+        filters: Filters = _ALL,
         *,
         behind: Place | None = None,
         least: float = -1.0,
@@ -186,12 +195,19 @@ class VectorIndex(Protocol):
         query_D: unit (D,). behind, least, without: see GalleryIndex.search. Raises PlaceLost where
         `behind` is of another past, and ValueError for a query of another size.
         """
-        ...
+        if query_D.shape != (self.dim,):
+            raise ValueError(f"query has shape {query_D.shape}, expected {(self.dim,)}")
+        query_D = np.ascontiguousarray(query_D, np.float32)
+        with self.ranked(gallery, behind) as (found, size, generation):
+            hits = found.search(query_D, k, filters, behind=behind, least=least, without=without)
+            return Ranking(hits, size, generation)
 
     def look(self, gallery: str, see: Callable[[GalleryIndex], T]) -> T:
         """What `see` finds in a gallery; changes may wait for it, so it must be quick."""
-        ...
+        with self.ranked(gallery, None) as (found, _, _):
+            return see(found)
 
+    @abstractmethod
     def ranked(
         self, gallery: str, behind: Place | None
     ) -> AbstractContextManager[tuple[GalleryIndex, int, Generation | None]]:
@@ -199,6 +215,7 @@ class VectorIndex(Protocol):
         that they are of: the place's, or the newest. Raises PlaceLost."""
         ...
 
+    @abstractmethod
     def status(self) -> IndexStatus:
         """Where it is; never waits for the database."""
         ...

@@ -5,14 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.change_log import Change, IndexRow, sum_up
@@ -21,21 +17,21 @@ from indexer.index.read_write_lock import ReadWriteLock
 from indexer.index.snapshot import Snapshot
 from indexer.index.snapshot_folder import SnapshotFolder
 from indexer.index.upkeep import IndexUpkeep
-from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
-
-T = TypeVar("T")
+from indexer.protocols import VectorIndex
+from indexer.records import Generation, IndexStatus, Place
 
 log = logging.getLogger(__name__)
 
 _PAGE = 1_000  # changes applied at a time, so that searches wait for milliseconds
 _SILENT_S = 10.0
-_ALL = Filters()
+_FRESH_S = 2.0  # so long a search waits for what was committed before it
 
 
-class LiveIndex:
-    """A protocols.VectorIndex in memory.
+class LiveIndex(VectorIndex):
+    """In memory. Any number of processes may have one on the same database and folder.
 
-    Any number of processes may have one on the same database and folder. `start` it before use.
+    A search has everything that was committed before it began, unless that takes longer than
+    _FRESH_S, or all is being built anew: then it goes by what is there.
     """
 
     def __init__(
@@ -67,6 +63,8 @@ class LiveIndex:
         self._moving_lock = threading.Lock()  # rows stay where they are; taken after _apply_lock
         self._erased_seq = 0  # of the last change that took pictures away
         self._looked_at = float("-inf")
+        self._moved = threading.Condition()  # _applied, or whether it is worth waiting for it
+        self._is_rebuilding = False
         self._error: str | None = "it has not been started"
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -115,53 +113,20 @@ class LiveIndex:
                     pass
         except Exception as error:
             self._error = str(error) or type(error).__name__
+            self._tell_moved()
             raise
         self._error = None
         self._looked_at = time.monotonic()
-
-    def search(
-        self,
-        gallery: str,
-        query_D: NDArray[np.float32],
-        k: int,
-        filters: Filters = _ALL,
-        *,
-        behind: Place | None = None,
-        least: float = -1.0,
-        without: Collection[int] = (),
-    ) -> Ranking:
-        """The min(k, matches) most similar pictures, best first, equal scores by id.
-
-        query_D: unit (D,). behind, least, without: see GalleryView.search. Raises
-        GalleryNotFound, DatabaseUnavailable, PlaceLost where `behind` is of another past, and
-        ValueError for a query of another size.
-        """
-        if query_D.shape != (self._dim,):
-            raise ValueError(f"query has shape {query_D.shape}, expected {(self._dim,)}")
-        query_D = np.ascontiguousarray(query_D, np.float32)
-        with self.ranked(gallery, behind) as (view, size, generation):
-            hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
-            return Ranking(hits, size, generation)
-
-    def look(self, gallery: str, see: Callable[[GalleryView], T]) -> T:
-        """What `see` finds in a gallery's view; changes wait for it, so it must be quick.
-
-        Raises GalleryNotFound, DatabaseUnavailable.
-        """
-        with self.ranked(gallery, None) as (view, _, _):
-            return see(view)
 
     @contextmanager
     def ranked(
         self, gallery: str, behind: Place | None
     ) -> Iterator[tuple[GalleryView, int, Generation | None]]:
-        """A gallery that doesn't change in the block, how many of its pictures are ranked there,
-        and the generation that they are of: the place's, or the newest.
-
-        Raises GalleryNotFound, DatabaseUnavailable, PlaceLost.
-        """
-        gallery_id = self._catalogue.gallery_id(gallery)
-        if behind is not None:
+        """See protocols.VectorIndex. The gallery doesn't change in the block."""
+        gallery_id, newest_seq = self._catalogue.changes.look(gallery)
+        if behind is None:
+            self._await(newest_seq)
+        else:
             self._reach(behind.generation)
         with self._views_lock.reading():
             view, applied = self._views.get(gallery_id), self._applied
@@ -173,6 +138,16 @@ class LiveIndex:
                 yield view, len(view), None
             else:
                 yield view, len(view), Generation(applied.seq, applied.committed_at)
+
+    def _await(self, seq: int) -> None:
+        """Let whoever follows come to this change, where that is a matter of moments."""
+        if self._seq >= seq:
+            return
+        self._wake.set()
+        with self._moved:
+            self._moved.wait_for(
+                lambda: self._seq >= seq or self._is_rebuilding or self._error is not None, _FRESH_S
+            )
 
     def _reach(self, generation: Generation) -> None:
         """Have everything applied that a generation holds; another process may have told of it.
@@ -264,11 +239,20 @@ class LiveIndex:
             for view, update in updates:
                 view.apply(update)
             self._views, self._applied = views, fresh[-1]
+        self._tell_moved()
         removals = [change.seq for change in fresh if change.op != "add"]
         self._erased_seq = max(removals, default=self._erased_seq)
 
     def _rebuild(self) -> None:
         """Everything anew from the rows, to the side; searches go on in the old views."""
+        self._is_rebuilding = True
+        self._tell_moved()
+        try:
+            self._replace()
+        finally:
+            self._is_rebuilding = False
+
+    def _replace(self) -> None:
         views: dict[int, GalleryView] = {}
         with self._catalogue.changes.everything(self._model) as (last, blocks):
             for gallery_id, block in blocks:
@@ -280,6 +264,10 @@ class LiveIndex:
             self._views, self._applied = views, last
         self._erased_seq = self._catalogue.changes.last_removal()
         self._snapshots.disown()
+
+    def _tell_moved(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
 
     @contextmanager
     def _take_snapshot(self) -> Iterator[Snapshot | None]:

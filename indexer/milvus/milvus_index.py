@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import faiss
-import numpy as np
-from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.errors import IndexBehind, IndexUnavailable
@@ -23,11 +20,9 @@ from indexer.milvus.position import Position, Sight, name_of
 from indexer.milvus.positions import PositionLost
 from indexer.milvus.server import MilvusServer
 from indexer.milvus.tidying import drop_index, drop_others
-from indexer.protocols import GalleryIndex
-from indexer.records import Filters, Generation, IndexStatus, Place, Ranking
+from indexer.protocols import GalleryIndex, VectorIndex
+from indexer.records import Generation, IndexStatus, Place
 from indexer.vector_index.code_scanner import CodeScanner
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +32,14 @@ _TIDY_EVERY_S = 60.0
 _AGAIN_S = 1.0
 _LEAVE_S = 15.0
 _LOOK_EVERY_S = 0.02  # while something is waited for
-_ALL = Filters()
 
 
 class _Stopped(Exception):
     """The index was stopped in the middle of a turn."""
 
 
-class MilvusIndex:
-    """A protocols.VectorIndex. Any number of processes may have one on the same Milvus.
+class MilvusIndex(VectorIndex):
+    """In Milvus. Any number of processes may have one on the same Milvus.
 
     A search has everything that was committed before it began; where that takes longer than
     wait_s, it raises IndexBehind. Searches and looks raise IndexUnavailable too.
@@ -129,30 +123,6 @@ class MilvusIndex:
         while not self._has(position, newest_seq):
             self._await_move(deadline, position, newest_seq)
             _, position = self._positions.read()
-
-    def search(
-        self,
-        gallery: str,
-        query_D: NDArray[np.float32],
-        k: int,
-        filters: Filters = _ALL,
-        *,
-        behind: Place | None = None,
-        least: float = -1.0,
-        without: Collection[int] = (),
-    ) -> Ranking:
-        """See protocols.VectorIndex."""
-        if query_D.shape != (self.dim,):
-            raise ValueError(f"query has shape {query_D.shape}, expected {(self.dim,)}")
-        query_D = np.ascontiguousarray(query_D, np.float32)
-        with self.ranked(gallery, behind) as (view, size, generation):
-            hits = view.search(query_D, k, filters, behind=behind, least=least, without=without)
-            return Ranking(hits, size, generation)
-
-    def look(self, gallery: str, see: Callable[[GalleryIndex], T]) -> T:
-        """See protocols.VectorIndex."""
-        with self.ranked(gallery, None) as (view, _, _):
-            return see(view)
 
     @contextmanager
     def ranked(

@@ -72,7 +72,12 @@ def test_processes_share_port_and_database_and_are_replaced(
         def search() -> httpx.Response:  # a connection each, which either process may take
             return httpx.post(f"{url}/search", json={"gallery": "street", "text": "red"})
 
-        wait_until(lambda: len(search().json()["results"]) == 3)
+        def num_searchable() -> int:
+            return int(httpx.get(f"{url}/galleries/street").json()["counts"]["searchable"])
+
+        wait_until(lambda: num_searchable() == 3)
+        found = [len(search().json()["results"]) for _ in range(10)]
+        assert found == [3] * 10, "of what is called searchable, each process finds all"
         killed = min(before)
         os.kill(killed, signal.SIGKILL)
         assert {search().status_code for _ in range(10)} == {200}

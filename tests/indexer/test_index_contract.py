@@ -209,6 +209,20 @@ def test_searches_are_the_same_to_the_last_bit_whatever_came_and_went(both: Both
     assert milvus.error is None
 
 
+@pytest.mark.parametrize("kind_of_index", ["memory", "milvus"])
+def test_search_has_what_was_committed_before_it(both: Both, kind_of_index: str) -> None:
+    """By others: nobody tells the index."""
+    index: VectorIndex = getattr(both, kind_of_index)
+    for round_number in range(1, 9):
+        ids = both.add(both.people(3))
+        size = index.look("g", len)
+        assert size == index.search("g", both.people(1)[0], 99).indexed == 2 * round_number + 1
+        both.catalogue.holdings.remove_image(ids[0])
+        hits = index.search("g", both.people(1)[0], 99).hits
+        assert {hit.image_id for hit in hits}.isdisjoint(ids[:1])
+        assert len(hits) == 2 * round_number
+
+
 def next_page(
     index: VectorIndex, query_D: NDArray[np.float32], place: Place | None, k: int, filters: Filters
 ) -> tuple[list[Hit], int, Place | None]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import Catalogue
 from indexer.errors import DatabaseUnavailable, GalleryNotFound
+from indexer.index import live_index
 from indexer.index.gallery_view import GalleryView
 from indexer.index.live_index import LiveIndex
 from indexer.records import Filters, ImageMetadata, PictureHeader
@@ -215,6 +216,46 @@ def test_database_outage_shows_and_heals_while_searches_go_on(
         assert len(index.search("g", unit(1), 5).hits) == 1
     index.nudge()
     wait_until(lambda: index.status().in_step)
+
+
+def test_search_waits_for_no_rebuild_and_for_no_follower_that_fails(
+    catalogue: Catalogue, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_index, "_FRESH_S", 60.0)
+    catalogue.create_gallery("g")
+    embed(catalogue, 1)
+    index = make()
+    begun, go_on = threading.Event(), threading.Event()
+    everything = catalogue.changes.everything
+
+    def slowly(model: str) -> object:
+        begun.set()
+        go_on.wait(30)
+        return everything(model)
+
+    def seen() -> int:
+        return index.search("g", unit(1), 9).indexed
+
+    monkeypatch.setattr(catalogue.changes, "everything", slowly)
+    embed(catalogue, 2)
+    catalogue.changes.prune(keep=1)  # what was applied: all is built anew
+    began_at = time.monotonic()
+    assert seen() == 1
+    assert begun.is_set()
+    assert seen() == 1
+    go_on.set()
+    wait_until(lambda: index.status().indexed == 2)
+
+    def fail(*_: object) -> None:
+        raise DatabaseUnavailable("the database is away")
+
+    embed(catalogue, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue.changes, "page", fail)
+        assert [seen() for _ in range(5)] == [2] * 5
+    assert time.monotonic() < began_at + 30
+    index.nudge()
+    wait_until(lambda: seen() == 3)
 
 
 def test_search_never_sees_a_change_half_applied(
