@@ -253,7 +253,8 @@ class IndexStatus:
     """generation: the last change applied. indexed: vectors held, all galleries together.
 
     in_step: everything committed at the last look is applied. error: why the last look failed.
-    behind_s: since the last look that went well. snapshot_age_s: None where there is none.
+    behind_s: since the last look that went well. snapshot_age_s: since the newest was written, or
+    one could have been; None where there never are any.
     loaded: how much of it is built, in 0..1, while it is built from nothing; else None.
     """
 

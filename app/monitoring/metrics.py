@@ -207,7 +207,7 @@ def _tell_index(live_index: VectorIndex, figures: Figures | None) -> Iterable[Me
     if status.snapshot_age_s is not None:
         yield _gauge(
             "passerby_index_snapshot_age_seconds",
-            "Since its last snapshot was written.",
+            "Since its last snapshot was written; since its start, where none was.",
             status.snapshot_age_s,
         )
 

@@ -47,16 +47,15 @@ class SnapshotFolder:
         self._model, self._dim, self._every_s = model, dim, every_s
         self._lock = threading.Lock()
         self._saved_seq = 0
-        self._saved_at: float | None = None  # seconds since 1970
+        self._saved_at = time.time()
         self._next_save = self._next_look = self._affordable_from = 0.0
         self._latest_save = time.monotonic() + _LATEST_S
         self._disowned = False
 
     @property
-    def age_s(self) -> float | None:
-        """Of the newest one; None where there is none."""
-        saved_at = self._saved_at
-        return None if saved_at is None else time.time() - saved_at
+    def age_s(self) -> float:
+        """Of the newest one; where there is none, since one could have been written."""
+        return time.time() - self._saved_at
 
     def load(self) -> tuple[Change, dict[int, GalleryView]] | None:
         """The newest that is whole, or None."""

@@ -191,6 +191,18 @@ def test_follower_writes_snapshots_by_itself(
     index.stop()
 
 
+def test_age_grows_where_no_snapshot_can_be_written(
+    catalogue: Catalogue, ids: list[int], tmp_path: Path
+) -> None:
+    (tmp_path / "i").write_text("where the folder should be")
+    index = LiveIndex(catalogue, MODEL, DIM, tmp_path / "i", poll_s=0.01, snapshot_every_s=0)
+    index.start()
+    for age_s in (0.2, 0.4):
+        wait_until(lambda at_least=age_s: (index.status().snapshot_age_s or 0) > at_least)
+        embed(catalogue, 7)
+    index.stop()
+
+
 def test_snapshot_of_an_older_format_is_built_anew(
     catalogue: Catalogue,
     ids: list[int],
