@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter
 
 from app.commands.options import DataDir, Model
 from app.errors import CommandError
@@ -33,7 +32,7 @@ def doctor(
     wish = Wish(settings.runtime, settings.precision, settings.model_dir)
     found = examine(settings.model or FIRST, settings.device, settings.num_threads, wish)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2))
+        typer.echo(TypeAdapter(type(found)).dump_json(found, indent=2).decode())
     else:
         _show(found.describe())
     if found.problems:

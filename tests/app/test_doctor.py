@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.errors import CommandError
+from model.runtime import examination
+from model.runtime.examination import Examination, Trial
 from model.runtime.machine import look_at_machine
 
 
@@ -34,6 +37,19 @@ def test_doctor_speaks_json_alone(tmp_path: Path) -> None:
     assert trial["pictures_per_s"] > 0
     assert 0.97 < trial["picture_cosine"] < trial["text_cosine"] + 0.03
     assert any((tmp_path / "models").iterdir())  # what int8 measured of the model
+
+
+def test_what_json_has_no_number_for_is_null(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nan = float("nan")
+    trial = Trial("m", "m-1", (64, 32), 8, "torch", (), 1.0, nan, nan, 2.0, float("inf"))
+    found = Examination(look_at_machine(), trial, ())
+    monkeypatch.setattr(examination, "examine", lambda *_: found)
+    done = CliRunner().invoke(app, ["doctor", "--json", "--data-dir", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout, parse_constant=pytest.fail)["trial"]
+    assert [told[name] for name in ("text_cosine", "pictures_per_s", "query_ms")] == [None, None, 2]
 
 
 def test_doctor_fails_where_the_model_does_not_run(tmp_path: Path) -> None:
