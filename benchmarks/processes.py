@@ -170,7 +170,7 @@ def _search(
     with ExitStack() as stack:
         services: dict[int, Service] = {}
         for processes in found:
-            port = free_port()
+            port = free_port(processes)
             more = {"PASSERBY_PROCESSES": str(processes), "PASSERBY_METRICS_PORT": str(port)}
             cores = ",".join(map(str, range(processes)))
             (folder / str(processes)).mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -26,6 +27,7 @@ _USER = "pgserver" if os.geteuid() == 0 else None  # PostgreSQL refuses to be ro
 _TIMEOUT_S = 60.0
 # In memory where possible: what is proven here is that processes end, not that disks keep.
 _FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+_PORTS = 20_000, 32_000  # connections get those from 32,768 on
 STOPS = {
     "fast": signal.SIGINT,  # sessions are ended, all is written
     "immediate": signal.SIGQUIT,  # as after a power cut, but that sessions are told
@@ -129,10 +131,18 @@ def ensure_user() -> None:
         ensure_user_exists(_USER)
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def free_port(in_a_row: int = 1) -> int:
+    """The first of so many ports of 127.0.0.1 that nobody listens on. None of those that the
+    system gives to connections: one could be taken before it is listened on."""
+    while True:
+        first = random.SystemRandom().randrange(*_PORTS)
+        try:
+            with ExitStack() as held:
+                for port in range(first, first + in_a_row):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        return first
 
 
 def _run(program: str, *arguments: object) -> None:

@@ -60,7 +60,7 @@ def test_processes_share_port_and_database_and_are_replaced(
 ) -> None:
     monkeypatch.setenv("PASSERBY_DATABASE_URL", database_url)
     monkeypatch.setenv("PASSERBY_PROCESSES", "2")
-    first_port = free_port()
+    first_port = free_port(2)
     words = ("api", "--port", "0", "--metrics-port", str(first_port))
     with program(*words, data_dir=tmp_path) as served, program("worker", data_dir=tmp_path):
         url, before = start(served, first_port)
@@ -97,7 +97,7 @@ def test_processes_share_port_and_database_and_are_replaced(
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
-    first_port = free_port()
+    first_port = free_port(2)
     words = ("api", "--processes", "2", "--port", "0", "--metrics-port", str(first_port))
     with program(*words, data_dir=tmp_path) as served:
         _, started = start(served, first_port)
@@ -107,7 +107,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
 
 def test_program_ends_with_the_reason_when_no_process_can_start(tmp_path: Path) -> None:
     """One alone that can't is tried again; at the start, and when it is the last, it ends all."""
-    first_port = free_port()
+    first_port = free_port(2)
     words = ("api", "--processes", "2", "--port", "0", "--metrics-port", str(first_port))
     with program(*words, data_dir=tmp_path) as served:
         _, started = start(served, first_port)
