@@ -155,11 +155,9 @@ class Catalogue:
         """Whether who looks into this gallery must say why. Raises GalleryNotFound."""
         if not SLUG.fullmatch(gallery):
             raise GalleryNotFound(gallery)
-        with self.database.read() as connection:
-            required = connection.scalar(_REASON_REQUIRED, {"name": gallery})
-        if required is None:
-            raise GalleryNotFound(gallery)
-        return bool(required)
+        for row in self.database.rows(_REASON_REQUIRED, {"name": gallery}):
+            return bool(row.reason_required)
+        raise GalleryNotFound(gallery)
 
     def cameras(self, gallery: str) -> list[str]:
         """The cameras named in this gallery, sorted. Raises GalleryNotFound."""
@@ -176,9 +174,7 @@ class Catalogue:
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         """Those of these images that there are, by id."""
         wanted = [image_id for image_id in ids if 0 < image_id <= MAX_ID]
-        with self.database.read() as connection:
-            rows = connection.execute(_IMAGES_BY_ID, {"ids": wanted})
-            return {row.id: _image(row) for row in rows}
+        return {row.id: _image(row) for row in self.database.rows(_IMAGES_BY_ID, {"ids": wanted})}
 
     def images_of(self, hashes: Iterable[str]) -> list[Image]:
         """The images whose bytes have one of these hashes, by id."""

@@ -154,11 +154,9 @@ class ChangeLog:
         """A gallery's id, and the newest number, at one moment. Raises GalleryNotFound."""
         if not SLUG.fullmatch(gallery):
             raise GalleryNotFound(gallery)
-        with self._database.read() as connection:
-            found = connection.execute(_LOOK, {"name": gallery}).one_or_none()
-        if found is None:
-            raise GalleryNotFound(gallery)
-        return found.id, found.newest_seq
+        for row in self._database.rows(_LOOK, {"name": gallery}):
+            return row.id, row.newest_seq
+        raise GalleryNotFound(gallery)
 
     def last_removal(self) -> int:
         """The number of the newest change that took pictures away; 0 where there was none.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from indexer.access.audit_log import AuditLog, Deed
@@ -106,14 +106,11 @@ class KeyRing:
 
     def are_in_use(self) -> bool:
         """Whether any key was ever made; revoking the last one doesn't open the doors again."""
-        with self._database.read() as connection:
-            return bool(connection.scalar(_ANY))
+        return bool(self._database.rows(_ANY)[0][0])
 
     def find(self, secret: str) -> AccessKey | None:
         """The active key with this secret."""
-        with self._database.read() as connection:
-            now = self._database.now(connection)
-            return _find_active(connection, keys.c.sha256 == _hash(secret), now)
+        return self._find_active(keys.c.sha256 == _hash(secret))
 
     def known(self, secret: str) -> AccessKey | None:
         """The key with this secret, whether it is active or not."""
@@ -154,24 +151,23 @@ class KeyRing:
 
     def find_session(self, secret: str) -> AccessKey | None:
         """The active key that this session stands for."""
-        with self._database.read() as connection:
-            now = self._database.now(connection)
-            mine = (sessions.c.sha256 == _hash(secret)) & (sessions.c.expires_at > now)
-            owner = select(sessions.c.key_id).where(mine).scalar_subquery()
-            return _find_active(connection, keys.c.id == owner, now)
+        lasts = sessions.c.expires_at > self._database.clock
+        mine = (sessions.c.sha256 == _hash(secret)) & lasts
+        return self._find_active(
+            keys.c.id == select(sessions.c.key_id).where(mine).scalar_subquery()
+        )
 
     def close_session(self, secret: str) -> None:
         """Log out; nothing happens where there is no such session."""
         with self._database.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.sha256 == _hash(secret)))
 
-
-def _find_active(
-    connection: Connection, which: ColumnElement[bool], now: datetime
-) -> AccessKey | None:
-    row = connection.execute(select(keys).where(which)).one_or_none()
-    key = None if row is None else _key(row)
-    return key if key is not None and key.is_active(now) else None
+    def _find_active(self, which: ColumnElement[bool]) -> AccessKey | None:
+        lasts = keys.c.expires_at.is_(None) | (keys.c.expires_at > self._database.clock)
+        active = select(keys).where(which, keys.c.revoked_at.is_(None), lasts)
+        for row in self._database.rows(active):
+            return _key(row)
+        return None
 
 
 def _check(

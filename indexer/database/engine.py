@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, create_engine, event, make_url
@@ -40,8 +41,11 @@ _SEVERAL_HOSTS = re.compile(
 )
 
 
-def make_engine(url: str) -> Engine:
-    """Opens nothing yet. Raises ValueError for a URL that names neither database."""
+def make_engines(url: str) -> tuple[Engine, Engine]:
+    """For transactions, and for statements that stand alone. Opens nothing yet.
+
+    Raises ValueError for a URL that names neither database.
+    """
     place = url.rpartition("@")[2]  # without the password
     try:
         parsed = make_url(_spread_hosts(url))
@@ -67,23 +71,28 @@ def _spread_hosts(url: str) -> str:
     return f"{found['start']}{found['path'] or '/'}?{query}"
 
 
-def _make_postgresql(url: URL) -> Engine:
+def _make_postgresql(url: URL) -> tuple[Engine, Engine]:
     settings = {name: value for name, value in _PG_CONNECTING.items() if name not in url.query}
     limits = [f"-c {name}={seconds}s" for name, seconds in _PG_SESSION_S.items()]
     given = url.normalized_query.get("options", ())
     settings["options"] = " ".join([_PG_ISOLATION, *limits, *given])
-    engine = create_engine(
+    make = partial(
+        create_engine,
         url,
         hide_parameters=True,  # messages go to the log, where what people asked must not be
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=15,  # a server allows 100 as it comes, for all processes together
+        max_overflow=0,  # to make one anew costs the server as much as dozens of searches do
         pool_timeout=_POOL_TIMEOUT_S,
         connect_args=settings,
     )
-    engine.dialect.create_connect_args(url)  # raises where its hosts can't be understood
-    event.listen(engine, "handle_error", _drop_read_only)
-    return engine
+    # Together 20: a server allows 100 as it comes, for all processes. Alone, each takes no time.
+    engines = (
+        make(pool_size=15, pool_pre_ping=True),
+        make(pool_size=5, isolation_level="AUTOCOMMIT"),
+    )
+    for engine in engines:
+        engine.dialect.create_connect_args(url)  # raises where its hosts can't be understood
+        event.listen(engine, "handle_error", _drop_read_only)
+    return engines
 
 
 def _drop_read_only(context: ExceptionContext) -> None:
@@ -93,8 +102,9 @@ def _drop_read_only(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-def _make_sqlite(url: URL) -> Engine:
-    engine = create_engine(
+def _make_sqlite(url: URL) -> tuple[Engine, Engine]:
+    make = partial(
+        create_engine,
         url,
         hide_parameters=True,
         pool_size=10,
@@ -102,9 +112,11 @@ def _make_sqlite(url: URL) -> Engine:
         # The driver starts no transactions by itself; _begin does, so that writers can say so.
         connect_args={"isolation_level": None, "timeout": float(_BUSY_TIMEOUT_S)},
     )
-    event.listen(engine, "connect", _configure_sqlite)
+    engine, alone = make(), make()
     event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    for one in (engine, alone):
+        event.listen(one, "connect", _configure_sqlite)
+    return engine, alone
 
 
 def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

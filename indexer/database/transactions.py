@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, Row, Select, Table, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from indexer.database.engine import PG_READ_ONLY, make_engine
+from indexer.database.engine import PG_READ_ONLY, make_engines
 from indexer.errors import DatabaseUnavailable, StorageFull, StorageUnavailable
 
 if TYPE_CHECKING:
     import psycopg
+    from sqlalchemy import Function
 
 CHANGES_LOCK = 0x5041_5353_4552  # any fixed number; all programs on one database must agree
 SCHEMA_LOCK = CHANGES_LOCK + 1
@@ -29,11 +30,12 @@ _SQLITE_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Database:
-    """One engine. `read` and `write` are the only ways in; both raise this package's errors."""
+    """One engine. `read`, `rows` and `write` are the only ways in; all raise this package's
+    errors."""
 
     def __init__(self, url: str) -> None:
         """Opens nothing yet. Raises ValueError for a URL that names neither database."""
-        self.engine = make_engine(url)
+        self.engine, self._alone = make_engines(url)
         self.is_postgresql = self.engine.dialect.name == "postgresql"
         self.place = self.engine.url.render_as_string(hide_password=True)
 
@@ -45,6 +47,27 @@ class Database:
             connection.execution_options(**options)
             with connection.begin():
                 yield connection
+
+    def rows(
+        self, statement: Select[Any], parameters: Mapping[str, object] | None = None
+    ) -> Sequence[Row[Any]]:
+        """What one SELECT finds, without a transaction around it: one message in place of three.
+
+        Asked again, once, where the connection turns out to be lost.
+        """
+        with self._translated():
+            try:
+                return self._select(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            return self._select(statement, parameters)
+
+    def _select(
+        self, statement: Select[Any], parameters: Mapping[str, object] | None
+    ) -> Sequence[Row[Any]]:
+        with self._alone.connect() as connection:
+            return connection.execute(statement, parameters or {}).all()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -75,6 +98,11 @@ class Database:
         if self.is_postgresql:
             for limit in ("statement_timeout", "lock_timeout"):
                 connection.execute(text(f"SET LOCAL {limit} = 0"))
+
+    @property
+    def clock(self) -> Function[datetime] | datetime:
+        """The database's, as `now` has it, for a statement that compares with it."""
+        return func.clock_timestamp() if self.is_postgresql else datetime.now(UTC)
 
     def now(self, connection: Connection) -> datetime:
         """The database's clock: leases must not depend on how well the hosts' clocks agree."""
@@ -117,6 +145,7 @@ class Database:
     def close(self) -> None:
         """Close idle connections. The object can be used again."""
         self.engine.dispose()
+        self._alone.dispose()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

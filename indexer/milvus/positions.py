@@ -67,12 +67,10 @@ class IndexPositions:
                 index_collections, self._parts & here
             )
         )
-        with self._database.read() as connection:
-            row = connection.execute(found.where(galleries.c.name == gallery)).one_or_none()
-        if row is None:
-            raise GalleryNotFound(gallery)
-        position = None if row.stem is None else _position(row)
-        return Sight(row.id, row.newest, position, row.num_rows)
+        for row in self._database.rows(found.where(galleries.c.name == gallery)):
+            position = None if row.stem is None else _position(row)
+            return Sight(row.id, row.newest, position, row.num_rows)
+        raise GalleryNotFound(gallery)
 
     def sizes(self) -> dict[int, int]:
         """How many rows each gallery's collection has."""

@@ -60,7 +60,8 @@ def test_database_gone_is_a_problem_until_it_is_back(
     def gone(*_: object) -> None:
         raise DatabaseUnavailable("database secret-host: connection refused")
 
-    monkeypatch.setattr(api.services.catalogue.database, "read", gone)
+    for way_in in ("read", "rows"):
+        monkeypatch.setattr(api.services.catalogue.database, way_in, gone)
     for response in (
         api.search(text="red"),
         api.upload(("a.jpg", WHOLE)),

@@ -98,6 +98,7 @@ def test_database_that_comes_back_is_used_again(
     catalogue: Catalogue, database_url: str, database_kind: str, request: pytest.FixtureRequest
 ) -> None:
     catalogue.create_gallery("g")
+    assert not catalogue.reason_required("g")
     url = make_url(database_url)
     if database_kind == "postgresql":
         server = request.getfixturevalue("postgresql_server")
@@ -107,8 +108,9 @@ def test_database_that_comes_back_is_used_again(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
                 [url.database],
             )
-            with pytest.raises(DatabaseUnavailable, match="not currently accepting"):
-                catalogue.gallery("g")
+            for ask in (catalogue.gallery, catalogue.reason_required):
+                with pytest.raises(DatabaseUnavailable, match="not currently accepting"):
+                    ask("g")
             admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
     else:
         folder = Path(str(url.database)).parent
@@ -117,6 +119,22 @@ def test_database_that_comes_back_is_used_again(
         with pytest.raises(DatabaseUnavailable, match="unable to open"):
             catalogue.ping()
         moved.rename(folder)
+    assert catalogue.gallery("g").name == "g"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_nobody_notices_a_connection_that_was_lost_while_it_rested(
+    catalogue: Catalogue, postgresql_server: str
+) -> None:
+    catalogue.create_gallery("g")
+    assert not catalogue.reason_required("g")
+    with psycopg.connect(postgresql_server, autocommit=True) as admin:
+        ended = admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [catalogue.database.engine.url.database],
+        ).fetchall()
+    assert len(ended) >= 2, "one for transactions, one for queries that stand alone"
+    assert not catalogue.reason_required("g")
     assert catalogue.gallery("g").name == "g"
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from indexer.catalogue import Catalogue
-from indexer.database.engine import make_engine
+from indexer.database.engine import make_engines
 from indexer.database.transactions import Database
 from indexer.errors import DatabaseUnavailable, StorageUnavailable
 from indexer.tables import galleries
@@ -27,7 +27,7 @@ on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirec
     ],
 )
 def test_url_may_name_several_hosts(url: str, hosts: str, ports: str | int) -> None:
-    engine = make_engine(url)
+    engine, _ = make_engines(url)
     _, given = engine.dialect.create_connect_args(engine.url)
     assert (given["host"], given.get("port"), given["dbname"]) == (hosts, ports, "d")
     assert given["user"] == "u"
@@ -35,7 +35,7 @@ def test_url_may_name_several_hosts(url: str, hosts: str, ports: str | int) -> N
 
 def test_url_with_hosts_that_are_none_is_refused() -> None:
     with pytest.raises(ValueError, match="database URL") as caught:
-        make_engine("postgresql://u:hunter2@h1:port,h2/d")
+        make_engines("postgresql://u:hunter2@h1:port,h2/d")
     assert "hunter2" not in str(caught.value)
 
 
