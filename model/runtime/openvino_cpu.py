@@ -80,6 +80,7 @@ class Tower:
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",  # but where the graph itself says bfloat16
             "INFERENCE_NUM_THREADS": num_threads,
+            "ENABLE_CPU_PINNING": False,  # every program would pin itself to the first core
             "NUM_STREAMS": 1,
         }
         self._compiled = open_core().compile_model(model, "CPU", settings)

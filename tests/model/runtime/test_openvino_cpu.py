@@ -1,6 +1,9 @@
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,3 +145,17 @@ def test_many_threads_get_what_one_gets() -> None:
     for number, (texts, pictures) in enumerate(together):
         np.testing.assert_allclose(texts, alone[number], atol=1e-6)
         np.testing.assert_allclose(pictures, runtime.encode_image(draw(1 + number % 3)), atol=1e-6)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_no_thread_is_bound_to_a_core() -> None:
+    """All programs on a machine would have theirs on the first one."""
+    runtime = Runtime(make_encoder(), engine=OpenvinoEngine(make_encoder(), num_threads=1))
+    pixels, allowed = draw(64), set()
+    with ThreadPoolExecutor(1) as beside:
+        encoding = beside.submit(lambda: [runtime.encode_image(pixels) for _ in range(20)])
+        while not encoding.done():
+            for task in Path("/proc/self/task").iterdir():
+                with suppress(ProcessLookupError):
+                    allowed.add(len(os.sched_getaffinity(int(task.name))))
+    assert allowed == {len(os.sched_getaffinity(0))}
