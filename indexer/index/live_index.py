@@ -87,6 +87,7 @@ class LiveIndex(VectorIndex):
         """Stop following and leave a snapshot for the next start."""
         self._stop.set()
         self._wake.set()
+        self._tell_moved()
         self._upkeep.stop()
         if self._thread is not None:
             self._thread.join()
@@ -141,13 +142,15 @@ class LiveIndex(VectorIndex):
 
     def _await(self, seq: int) -> None:
         """Let whoever follows come to this change, where that is a matter of moments."""
-        if self._seq >= seq:
-            return
-        self._wake.set()
-        with self._moved:
-            self._moved.wait_for(
-                lambda: self._seq >= seq or self._is_rebuilding or self._error is not None, _FRESH_S
-            )
+
+        def is_settled() -> bool:
+            stuck = self._is_rebuilding or self._error is not None or self._stop.is_set()
+            return stuck or self._seq >= seq
+
+        if not is_settled():
+            self._wake.set()
+            with self._moved:
+                self._moved.wait_for(is_settled, _FRESH_S)
 
     def _reach(self, generation: Generation) -> None:
         """Have everything applied that a generation holds; another process may have told of it.

@@ -218,7 +218,7 @@ def test_database_outage_shows_and_heals_while_searches_go_on(
     wait_until(lambda: index.status().in_step)
 
 
-def test_search_waits_for_no_rebuild_and_for_no_follower_that_fails(
+def test_search_waits_for_no_rebuild_and_for_no_follower_that_fails_or_ended(
     catalogue: Catalogue, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_index, "_FRESH_S", 60.0)
@@ -253,9 +253,13 @@ def test_search_waits_for_no_rebuild_and_for_no_follower_that_fails(
     with monkeypatch.context() as patch:
         patch.setattr(catalogue.changes, "page", fail)
         assert [seen() for _ in range(5)] == [2] * 5
-    assert time.monotonic() < began_at + 30
     index.nudge()
     wait_until(lambda: seen() == 3)
+
+    index.stop()
+    embed(catalogue, 4)
+    assert seen() == 3
+    assert time.monotonic() < began_at + 30
 
 
 def test_search_never_sees_a_change_half_applied(
