@@ -91,15 +91,17 @@ def _make_postgresql(url: URL) -> tuple[Engine, Engine]:
     )
     for engine in engines:
         engine.dialect.create_connect_args(url)  # raises where its hosts can't be understood
-        event.listen(engine, "handle_error", _drop_read_only)
+        event.listen(engine, "handle_error", partial(_drop_read_only, engines[1]))
     return engines
 
 
-def _drop_read_only(context: ExceptionContext) -> None:
+def _drop_read_only(alone: Engine, context: ExceptionContext) -> None:
     """A connection that may not write is replaced: it was made to a server, or in a session, that
-    is read-only, and would stay so for as long as it lives, also when the database is writable."""
+    is read-only, and would stay so for as long as it lives, also when the database is writable.
+    So are those that only read: they would go on doing so where nothing is written any more."""
     if getattr(context.original_exception, "sqlstate", None) == PG_READ_ONLY:
         context.is_disconnect = True
+        alone.dispose()
 
 
 def _make_sqlite(url: URL) -> tuple[Engine, Engine]:

@@ -65,6 +65,7 @@ class LiveIndex(VectorIndex):
         self._looked_at = float("-inf")
         self._moved = threading.Condition()  # _applied, or whether it is worth waiting for it
         self._is_rebuilding = False
+        self._given_up = 0  # a change that was waited for in vain: nobody waits until it is there
         self._error: str | None = "it has not been started"
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -145,12 +146,15 @@ class LiveIndex(VectorIndex):
 
         def is_settled() -> bool:
             stuck = self._is_rebuilding or self._error is not None or self._stop.is_set()
-            return stuck or self._seq >= seq
+            return stuck or self._seq >= seq or self._seq < self._given_up
 
-        if not is_settled():
-            self._wake.set()
-            with self._moved:
-                self._moved.wait_for(is_settled, _FRESH_S)
+        if is_settled():
+            return
+        self._wake.set()
+        with self._moved:
+            if not self._moved.wait_for(is_settled, _FRESH_S):
+                self._given_up = seq
+                self._moved.notify_all()
 
     def _reach(self, generation: Generation) -> None:
         """Have everything applied that a generation holds; another process may have told of it.
@@ -186,12 +190,11 @@ class LiveIndex(VectorIndex):
             self._wake.clear()
             try:
                 self.catch_up()
+                held = self._seq, self._erased_seq, self.status().indexed
+                self._snapshots.tend(*held, self._take_snapshot)
             except Exception as error:
                 log.warning("the index can't follow the catalogue: %s", error)
                 self._stop.wait(1.0)
-            else:
-                held = self._seq, self._erased_seq, self.status().indexed
-                self._snapshots.tend(*held, self._take_snapshot)
 
     def _load(self) -> None:
         """From a snapshot; the first look at changes tells whether it is of this past."""
@@ -210,9 +213,14 @@ class LiveIndex(VectorIndex):
         found, rows = self._catalogue.changes.page(self._model, from_seq, _PAGE + 1)
         if not self._continues(found):
             log.warning("the catalogue's past is not the index's; building it anew")
-            if self._on_other_past is not None:
-                self._on_other_past()
-            self._rebuild()
+            self._is_rebuilding = True
+            self._tell_moved()
+            try:
+                if self._on_other_past is not None:
+                    self._on_other_past()
+                self._rebuild()
+            finally:
+                self._is_rebuilding = False
             return True
         fresh = found if self._applied is None else found[1:]
         if fresh:
@@ -248,14 +256,6 @@ class LiveIndex(VectorIndex):
 
     def _rebuild(self) -> None:
         """Everything anew from the rows, to the side; searches go on in the old views."""
-        self._is_rebuilding = True
-        self._tell_moved()
-        try:
-            self._replace()
-        finally:
-            self._is_rebuilding = False
-
-    def _replace(self) -> None:
         views: dict[int, GalleryView] = {}
         with self._catalogue.changes.everything(self._model) as (last, blocks):
             for gallery_id, block in blocks:
@@ -265,6 +265,7 @@ class LiveIndex(VectorIndex):
             view.sketch()
         with self._views_lock.writing():
             self._views, self._applied = views, last
+        self._given_up = 0
         self._erased_seq = self._catalogue.changes.last_removal()
         self._snapshots.disown()
 

@@ -6,7 +6,7 @@ import threading
 
 import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from indexer.catalogue import Catalogue
@@ -116,12 +116,16 @@ def test_connection_made_while_the_database_was_read_only_is_replaced(
     catalogue: Catalogue, database_url: str, postgresql_server: str
 ) -> None:
     name = make_url(database_url).database
+    session = select(func.pg_backend_pid())
+    before = catalogue.database.rows(session)
+    assert catalogue.database.rows(session) == before
     with psycopg.connect(postgresql_server, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         with pytest.raises(StorageUnavailable, match="read-only"):
             catalogue.create_gallery("g")
         admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     assert catalogue.create_gallery("g").name == "g"
+    assert catalogue.database.rows(session) != before, "where they read, nobody writes any more"
 
 
 def with_options(url: str, options: str) -> str:

@@ -17,6 +17,7 @@ from indexer.errors import DatabaseUnavailable, GalleryNotFound
 from indexer.index import live_index
 from indexer.index.gallery_view import GalleryView
 from indexer.index.live_index import LiveIndex
+from indexer.index.snapshot_folder import SnapshotFolder
 from indexer.records import Filters, ImageMetadata, PictureHeader
 from indexer.tables import changes, embeddings, images
 from indexer.vector_index import faiss_index, upkeep
@@ -249,9 +250,9 @@ def test_search_waits_for_no_rebuild_and_for_no_follower_that_fails_or_ended(
     def fail(*_: object) -> None:
         raise DatabaseUnavailable("the database is away")
 
-    embed(catalogue, 3)
     with monkeypatch.context() as patch:
         patch.setattr(catalogue.changes, "page", fail)
+        embed(catalogue, 3)
         assert [seen() for _ in range(5)] == [2] * 5
     index.nudge()
     wait_until(lambda: seen() == 3)
@@ -260,6 +261,43 @@ def test_search_waits_for_no_rebuild_and_for_no_follower_that_fails_or_ended(
     embed(catalogue, 4)
     assert seen() == 3
     assert time.monotonic() < began_at + 30
+
+
+def test_what_one_search_waited_for_in_vain_no_other_waits_for(
+    catalogue: Catalogue, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture is removed while a snapshot is written: none goes before that is done."""
+    monkeypatch.setattr(live_index, "_FRESH_S", 1.5)
+    catalogue.create_gallery("g")
+    ids = [embed(catalogue, number) for number in range(3)]
+    index = make()
+    with index._take_snapshot():
+        catalogue.holdings.remove_image(ids[0])
+        began_at = time.monotonic()
+        assert [index.look("g", len) for _ in range(10)] == [3] * 10
+        assert 1.5 <= time.monotonic() - began_at < 12
+    wait_until(lambda: index.look("g", len) == 2)
+    monkeypatch.setattr(live_index, "_FRESH_S", 60.0)
+    embed(catalogue, 4)
+    assert index.look("g", len) == 3
+
+
+def test_follower_goes_on_where_no_snapshot_can_be_begun(
+    catalogue: Catalogue, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue.create_gallery("g")
+    index = make(poll_s=0.02)
+    failed = threading.Event()
+
+    def fail(*_: object) -> None:
+        failed.set()
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SnapshotFolder, "tend", fail)
+        assert failed.wait(10)
+    embed(catalogue, 1)
+    wait_until(lambda: index.status().indexed == 1)
 
 
 def test_search_never_sees_a_change_half_applied(
