@@ -106,7 +106,7 @@ class Worker:
 
         What fails is reported by status() and tried again; nothing is raised.
         """
-        with self._encoders.running(), self._old_pictures.running(), self.pulse.turning():
+        with self.pulse.turning(), self._encoders.running(), self._old_pictures.running():
             self._run(stop)
 
     def _run(self, stop: threading.Event) -> None:
