@@ -26,13 +26,13 @@ from indexer.erasure.orphan_list import OrphanList
 from indexer.errors import (
     BadMetadata,
     GalleryExists,
-    GalleryNotFound,
     ImageNotFound,
     InvalidGalleryName,
 )
 from indexer.frames.catalogue import Frames
 from indexer.frames.tables import detections
-from indexer.holdings import Holdings, find_gallery, lock_galleries
+from indexer.gallery_names import GALLERY_ID, find_gallery, gallery_row, is_named
+from indexer.holdings import Holdings, lock_galleries
 from indexer.imports.jobs import ImportJobs
 from indexer.maps.jobs import MapJobs
 from indexer.milvus.positions import IndexPositions
@@ -148,16 +148,11 @@ class Catalogue:
 
     def gallery_id(self, name: str) -> int:
         """Raises GalleryNotFound. Cheap: counts nothing."""
-        with self.database.read() as connection:
-            return find_gallery(connection, name)
+        return int(gallery_row(self.database, GALLERY_ID, name).id)
 
     def reason_required(self, gallery: str) -> bool:
         """Whether who looks into this gallery must say why. Raises GalleryNotFound."""
-        if not SLUG.fullmatch(gallery):
-            raise GalleryNotFound(gallery)
-        for row in self.database.rows(_REASON_REQUIRED, {"name": gallery}):
-            return bool(row.reason_required)
-        raise GalleryNotFound(gallery)
+        return bool(gallery_row(self.database, _REASON_REQUIRED, gallery).reason_required)
 
     def cameras(self, gallery: str) -> list[str]:
         """The cameras named in this gallery, sorted. Raises GalleryNotFound."""
@@ -232,7 +227,7 @@ def _select_images() -> Select[Any]:
 
 
 # Made once: to make them for each search takes longer than the database does.
-_REASON_REQUIRED = select(galleries.c.reason_required).where(galleries.c.name == bindparam("name"))
+_REASON_REQUIRED = select(galleries.c.reason_required).where(is_named)
 _IMAGES_BY_ID = _select_images().where(images.c.id.in_(bindparam("ids", expanding=True)))
 
 

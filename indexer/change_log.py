@@ -15,7 +15,6 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    bindparam,
     delete,
     func,
     insert,
@@ -25,10 +24,11 @@ from sqlalchemy import (
 
 from indexer.database import notices
 from indexer.database.transactions import CHANGES_LOCK, Database
-from indexer.errors import GalleryNotFound, PlaceLost
+from indexer.errors import PlaceLost
+from indexer.gallery_names import gallery_row, is_named
 from indexer.index.row_block import RowBlock
 from indexer.index.row_reader import Additions, read_blocks, read_page
-from indexer.records import SLUG, Generation
+from indexer.records import Generation
 from indexer.tables import changes, embeddings, galleries, images
 
 Op = Literal["add", "remove", "drop"]
@@ -102,15 +102,13 @@ def sum_up(
     return dropped, after
 
 
-_NEWEST_SEQ = select(func.coalesce(func.max(changes.c.seq), 0))
-_LOOK = select(galleries.c.id, _NEWEST_SEQ.scalar_subquery().label("newest_seq")).where(
-    galleries.c.name == bindparam("name")
-)  # made once: to make it for each search takes longer than the database does
+NEWEST_SEQ = select(func.coalesce(func.max(changes.c.seq), 0)).scalar_subquery().label("newest_seq")
+_LOOK = select(galleries.c.id, NEWEST_SEQ).where(is_named)
 
 
 def newest_seq(connection: Connection) -> int:
     """The newest number; 0 where nothing has happened."""
-    return int(connection.execute(_NEWEST_SEQ).scalar_one())
+    return int(connection.execute(select(NEWEST_SEQ)).scalar_one())
 
 
 # executemany would be a message for each record, eleven milliseconds for a batch in place of two.
@@ -152,11 +150,8 @@ class ChangeLog:
 
     def look(self, gallery: str) -> tuple[int, int]:
         """A gallery's id, and the newest number, at one moment. Raises GalleryNotFound."""
-        if not SLUG.fullmatch(gallery):
-            raise GalleryNotFound(gallery)
-        for row in self._database.rows(_LOOK, {"name": gallery}):
-            return row.id, row.newest_seq
-        raise GalleryNotFound(gallery)
+        row = gallery_row(self._database, _LOOK, gallery)
+        return row.id, row.newest_seq
 
     def last_removal(self) -> int:
         """The number of the newest change that took pictures away; 0 where there was none.

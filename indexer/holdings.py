@@ -13,7 +13,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    bindparam,
     delete,
     literal,
     select,
@@ -26,12 +25,13 @@ from indexer.cases.tables import cases
 from indexer.database.transactions import Database
 from indexer.erasure.ledger import Erased, Ledger, Record, recording
 from indexer.erasure.orphan_list import OWNERS, OrphanList, in_parts
-from indexer.errors import GalleryNotFound, ImageNotFound, LegalHold
+from indexer.errors import ImageNotFound, LegalHold
 from indexer.frames.removal import ERASED_FRAME, erased_frames, lock_if_last, remove_frame_rows
 from indexer.frames.tables import frames
+from indexer.gallery_names import find_gallery
 from indexer.imports.work import note_removed
 from indexer.new_rows import add_pending, bytes_row, retry_failed
-from indexer.records import MAX_ID, SLUG, Box, ImageMetadata, PictureHeader
+from indexer.records import MAX_ID, Box, ImageMetadata, PictureHeader
 from indexer.tables import UtcDateTime, embeddings, erasures, galleries, images
 
 _ENTRY_ROWS = 10_000  # pictures in one entry of the ledger: some megabytes
@@ -202,23 +202,6 @@ class Holdings:
                 for column in OWNERS:
                     found |= set(connection.scalars(select(column).where(column.in_(some))))
         return found
-
-
-_GALLERY_ID = select(galleries.c.id).where(galleries.c.name == bindparam("name"))
-
-
-def find_gallery(connection: Connection, name: str, lock: str | None = None) -> int:
-    """Raises GalleryNotFound. lock: "share" keeps the gallery, "exclude" waits for sharers."""
-    if not SLUG.fullmatch(name):  # there is none; and some texts no database even compares
-        raise GalleryNotFound(name)
-    statement = _GALLERY_ID
-    if lock is not None:
-        shared = lock == "share"
-        statement = statement.with_for_update(read=shared, key_share=shared)
-    found = connection.scalar(statement, {"name": name})
-    if found is None:
-        raise GalleryNotFound(name)
-    return int(found)
 
 
 def lock_galleries(connection: Connection, gallery_ids: Iterable[int | None]) -> Sequence[Row[Any]]:

@@ -114,10 +114,7 @@ class KeyRing:
 
     def known(self, secret: str) -> AccessKey | None:
         """The key with this secret, whether it is active or not."""
-        with self._database.read() as connection:
-            mine = select(keys).where(keys.c.sha256 == _hash(secret))
-            row = connection.execute(mine).one_or_none()
-            return None if row is None else _key(row)
+        return self._find(keys.c.sha256 == _hash(secret))
 
     def revoke(self, name: str, deed: Callable[[AccessKey], Deed] | None = None) -> AccessKey:
         """End a key and all its sessions now; a second time changes nothing. deed: as of create.
@@ -164,8 +161,10 @@ class KeyRing:
 
     def _find_active(self, which: ColumnElement[bool]) -> AccessKey | None:
         lasts = keys.c.expires_at.is_(None) | (keys.c.expires_at > self._database.clock)
-        active = select(keys).where(which, keys.c.revoked_at.is_(None), lasts)
-        for row in self._database.rows(active):
+        return self._find(which, keys.c.revoked_at.is_(None), lasts)
+
+    def _find(self, *which: ColumnElement[bool]) -> AccessKey | None:
+        for row in self._database.rows(select(keys).where(*which)):
             return _key(row)
         return None
 

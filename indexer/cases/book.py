@@ -18,7 +18,8 @@ from indexer.cases.tables import cases, exhibits
 from indexer.database.transactions import Database
 from indexer.erasure.orphan_list import in_parts
 from indexer.errors import CaseChanged, CaseClosed, CaseExists, LegalHold
-from indexer.holdings import find_gallery, lock_galleries
+from indexer.gallery_names import find_gallery
+from indexer.holdings import lock_galleries
 from indexer.tables import galleries
 
 

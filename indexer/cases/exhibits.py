@@ -20,7 +20,8 @@ from indexer.cases.rows import (
 from indexer.cases.tables import exhibits
 from indexer.database.transactions import Database
 from indexer.errors import CaseChanged, CaseFull, ExhibitEmpty, ExhibitExists, ImageNotFound
-from indexer.holdings import find_gallery, lock_galleries
+from indexer.gallery_names import find_gallery
+from indexer.holdings import lock_galleries
 from indexer.records import MAX_ID
 from indexer.tables import images
 

@@ -106,11 +106,10 @@ class Database:
 
     def now(self, connection: Connection) -> datetime:
         """The database's clock: leases must not depend on how well the hosts' clocks agree."""
-        if not self.is_postgresql:
-            return datetime.now(UTC)
-        moment = connection.execute(select(func.clock_timestamp())).scalar_one()
-        assert isinstance(moment, datetime)
-        return moment.astimezone(UTC)
+        clock = self.clock
+        if isinstance(clock, datetime):
+            return clock
+        return connection.execute(select(clock)).scalar_one().astimezone(UTC)
 
     def lock(self, connection: Connection, key: int) -> None:
         """Exclude other holders of `key` until this transaction ends.

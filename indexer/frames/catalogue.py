@@ -17,7 +17,7 @@ from indexer.database.transactions import Database
 from indexer.errors import FrameNotFound
 from indexer.frames.tables import detections, frames
 from indexer.frames.work import FrameWork
-from indexer.holdings import find_gallery
+from indexer.gallery_names import find_gallery
 from indexer.new_rows import add_pending, bytes_row, known_hashes, retry_failed
 from indexer.records import MAX_ID, Box, ImageMetadata, PictureHeader
 from indexer.tables import galleries, images

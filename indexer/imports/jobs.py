@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from indexer.database.transactions import Database
 from indexer.errors import ImportEnded, ImportNotFound, KeyReused
-from indexer.holdings import find_gallery
+from indexer.gallery_names import find_gallery
 from indexer.imports.tables import import_entries, imports
 from indexer.imports.work import ACTIVE, EntryResult, EntryStatus, ImportWork
 from indexer.new_rows import known_hashes

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from indexer.database.transactions import Database
 from indexer.errors import MapEnded
-from indexer.holdings import find_gallery
+from indexer.gallery_names import find_gallery
 from indexer.maps.layout import NOBODY
 from indexer.maps.tables import map_points, maps
 from indexer.maps.work import UNDER_WAY, MapWork

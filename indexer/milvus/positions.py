@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from indexer.change_log import Change, newest_seq
+from indexer.change_log import NEWEST_SEQ, Change, newest_seq
 from indexer.database.transactions import Database
-from indexer.errors import GalleryNotFound, IndexerError
+from indexer.errors import IndexerError
+from indexer.gallery_names import gallery_row, is_named
 from indexer.milvus.position import Position, Sight
 from indexer.milvus.tables import index_collections, index_positions
 from indexer.models.tables import kept_models
-from indexer.tables import changes, galleries
+from indexer.tables import galleries
 
 LEASE_S = 15.0
 GRACE_S = 60.0  # after which no call that was begun under a lost lease is under way
@@ -49,6 +50,14 @@ class IndexPositions:
         self._model = model
         self._mine = index_positions.c.model == model
         self._parts = index_collections.c.model == model
+        here = index_collections.c.gallery_id == galleries.c.id
+        joined = galleries.outerjoin(index_positions, self._mine)
+        columns = galleries.c.id, NEWEST_SEQ, index_collections.c.num_rows, index_positions
+        self._look = (
+            select(*columns)
+            .select_from(joined.outerjoin(index_collections, self._parts & here))
+            .where(is_named)
+        )
 
     def read(self) -> tuple[int, Position | None]:
         """The newest change's number, and the position; None where there has been none."""
@@ -58,19 +67,9 @@ class IndexPositions:
 
     def look(self, gallery: str) -> Sight:
         """Raises GalleryNotFound."""
-        newest = select(func.coalesce(func.max(changes.c.seq), 0)).scalar_subquery()
-        here = index_collections.c.gallery_id == galleries.c.id
-        found = select(
-            galleries.c.id, newest.label("newest"), index_collections.c.num_rows, index_positions
-        ).select_from(
-            galleries.outerjoin(index_positions, self._mine).outerjoin(
-                index_collections, self._parts & here
-            )
-        )
-        for row in self._database.rows(found.where(galleries.c.name == gallery)):
-            position = None if row.stem is None else _position(row)
-            return Sight(row.id, row.newest, position, row.num_rows)
-        raise GalleryNotFound(gallery)
+        row = gallery_row(self._database, self._look, gallery)
+        position = None if row.stem is None else _position(row)
+        return Sight(row.id, row.newest_seq, position, row.num_rows)
 
     def sizes(self) -> dict[int, int]:
         """How many rows each gallery's collection has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -94,6 +95,12 @@ def test_read_only_database_is_unavailable_storage(catalogue: Catalogue) -> None
     assert catalogue.galleries() == []
 
 
+def end_sessions(admin: psycopg.Connection[Any], database: str | None) -> int:
+    """How many there were on this database."""
+    mine = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    return len(admin.execute(mine, [database]).fetchall())
+
+
 def test_database_that_comes_back_is_used_again(
     catalogue: Catalogue, database_url: str, database_kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -104,10 +111,7 @@ def test_database_that_comes_back_is_used_again(
         server = request.getfixturevalue("postgresql_server")
         with psycopg.connect(server, autocommit=True) as admin:
             admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                [url.database],
-            )
+            end_sessions(admin, url.database)
             for ask in (catalogue.gallery, catalogue.reason_required):
                 with pytest.raises(DatabaseUnavailable, match="not currently accepting"):
                     ask("g")
@@ -129,11 +133,8 @@ def test_nobody_notices_a_connection_that_was_lost_while_it_rested(
     catalogue.create_gallery("g")
     assert not catalogue.reason_required("g")
     with psycopg.connect(postgresql_server, autocommit=True) as admin:
-        ended = admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-            [catalogue.database.engine.url.database],
-        ).fetchall()
-    assert len(ended) >= 2, "one for transactions, one for queries that stand alone"
+        ended = end_sessions(admin, catalogue.database.engine.url.database)
+    assert ended >= 2, "one for transactions, one for queries that stand alone"
     assert not catalogue.reason_required("g")
     assert catalogue.gallery("g").name == "g"
 

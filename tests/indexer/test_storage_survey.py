@@ -162,12 +162,19 @@ def test_upload_announced_is_not_given_more_or_less_time_by_the_survey(
     assert ingest._GRACE_S < storage_survey._GRACE_S
 
 
-def test_housekeeping_finds_stray_bytes_a_little_at_a_time(
-    catalogue: Catalogue, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock, num_looks, real = [1e6], [0], store.hashes
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The one number in it is housekeeping's time."""
+    clock = [1e6]
     fake = SimpleNamespace(monotonic=lambda: clock[0])
     monkeypatch.setattr("indexer.work.housekeeping.time", fake)
+    return clock
+
+
+def test_housekeeping_finds_stray_bytes_a_little_at_a_time(
+    catalogue: Catalogue, store: ObjectStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_looks, real = [0], store.hashes
     leave(store, b"stray")
 
     def look_slowly(prefix: str) -> set[str]:
@@ -188,17 +195,14 @@ def test_housekeeping_finds_stray_bytes_a_little_at_a_time(
 
 
 def test_housekeeping_waits_for_a_pause_but_not_for_ever(
-    catalogue: Catalogue, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    catalogue: Catalogue, store: ObjectStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = [1e6]
     done: list[float] = []
 
     def sweep(whose: Catalogue, *_: object) -> None:
         if whose is catalogue:  # workers of other tests may be about
             done.append(clock[0])
 
-    fake = SimpleNamespace(monotonic=lambda: clock[0])
-    monkeypatch.setattr("indexer.work.housekeeping.time", fake)
     monkeypatch.setattr("indexer.work.housekeeping.sweep", sweep)
     tidy = Housekeeping(catalogue, store)
     for passed_s, is_idle in ((0, False), (599, False), (600, False), (601, True), (660, True)):
