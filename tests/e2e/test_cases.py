@@ -13,6 +13,7 @@ from indexer.access.audit_log import Deed
 from tests.e2e.conftest import NewPage, Watched
 from tests.e2e.people import street
 from tests.e2e.server import Server
+from tests.e2e.test_search import follow
 
 RED = "/?gallery=street&text=a+red+coat"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -71,6 +72,7 @@ def test_hits_are_collected_by_keyboard_and_exported(
 
     page.get_by_role("link", name="Cases", exact=True).press("Enter")
     page.get_by_role("link", name="Harbour").press("Enter")
+    expect(page.locator(".noting textarea").first).to_have_value("He runs")
     assert order(page) == ["He runs", ""]
     assert "Found by “a red coat” · rank 1" in page.locator("#exhibits").inner_text()
     page.get_by_role("button", name="Move down: number 1").press("Enter")
@@ -169,10 +171,10 @@ def test_cases_work_without_scripts(town: Server, open_page: NewPage) -> None:
     page.get_by_role("button", name="Add").click()
     page.get_by_role("link", name="Cases", exact=True).click()
     page.get_by_role("link", name="Harbour").click()
-    page.get_by_role("button", name="Move up: number 2").click()
+    follow(page.get_by_role("button", name="Move up: number 2"))
     assert order(page) == ["the second", ""]
     page.locator("summary", has_text="Remove…").first.click()
-    page.get_by_role("button", name="Remove it").first.click()
+    follow(page.get_by_role("button", name="Remove it").first)
     assert order(page) == [""]
     page.get_by_text("Rename or describe").click()
     page.get_by_label("Name", exact=True).fill("Port")

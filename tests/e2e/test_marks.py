@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import NewPage
 from tests.e2e.server import Server
-from tests.e2e.test_search import coats, names
+from tests.e2e.test_search import coats, follow, names
 
 
 def test_marks_refine_show_and_clear(server: Server, open_page: NewPage) -> None:
@@ -35,9 +35,9 @@ def test_marks_refine_show_and_clear(server: Server, open_page: NewPage) -> None
 def test_marks_work_without_javascript(server: Server, open_page: NewPage) -> None:
     page = open_page(server, "/?gallery=street&text=a+red+coat", java_script_enabled=False)
     first = names(page)[0]
-    page.get_by_role("button", name=f"Wrong person: picture {first}").click()
+    follow(page.get_by_role("button", name=f"Wrong person: picture {first}"))
     assert first not in names(page)
     assert len(names(page)) == 11
     page.get_by_label("Describe the person").fill("a blue coat")
-    page.get_by_role("button", name="Search", exact=True).click()
+    follow(page.get_by_role("button", name="Search", exact=True))
     assert first not in names(page), "marks outlast another wording"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import NewPage
 from tests.e2e.server import Server
@@ -28,6 +28,12 @@ def describe(page: Page, text: str) -> None:
     page.get_by_label("Describe the person").fill(text)
     page.keyboard.press("Enter")
     expect(page).to_have_title(re.compile(re.escape(text)))
+
+
+def follow(link: Locator) -> None:
+    """Click what leads to another page, and wait for that one: without a script nothing does."""
+    with link.page.expect_navigation():
+        link.click()
 
 
 def test_search_ranks_the_described_person_first(server: Server, open_page: NewPage) -> None:
@@ -209,10 +215,10 @@ def test_search_works_without_javascript(server: Server, open_page: NewPage) -> 
     page.get_by_label("Describe the person").fill("a person in a green coat")
     page.locator("#cameras-summary").click()
     page.get_by_role("checkbox", name="south gate").check()
-    page.get_by_role("button", name="Search").click()
+    follow(page.get_by_role("button", name="Search"))
     assert coats(page)[:2] == ["green", "green"]
     assert set(page.locator(".camera").all_inner_texts()) == {"south gate"}
-    page.locator(".like").first.click()
+    follow(page.locator(".like").first)
     assert coats(page)[0] == "green"
     page.locator(".shot").first.click()
     expect(page.get_by_text("Back to the results")).to_be_visible()
